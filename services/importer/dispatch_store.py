@@ -1,0 +1,167 @@
+"""Queries of the dispatcher. As the role `hythe_dispatch` it sees ids, tenants and states of all tenants, and nothing else of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Update, and_, delete, func, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from runtime.database import Database
+from schema.importer import import_leases, imports, outbox
+from services.importer.model import State
+
+RELAY_LOCK = 0x4879_7468_65  # "Hythe"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An import whose turn it is to be looked at."""
+
+    tenant_id: int
+    import_id: UUID
+    lane: str
+    state: State
+    dispatch_number: int
+    stream_sequence: int | None
+    traceparent: str
+
+
+class Leadership:
+    """The lock of the one active dispatcher, held by an open transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def check(self) -> None:
+        """Raises when the connection that holds the lock is lost."""
+        await self._connection.execute(select(1))
+
+
+@asynccontextmanager
+async def lead(database: Database) -> AsyncIterator[Leadership | None]:
+    """Holds the lock for the length of the block; None when another replica has it."""
+    async with database.transaction(None) as connection:
+        found = await connection.execute(select(func.pg_try_advisory_xact_lock(RELAY_LOCK)))
+        yield Leadership(connection) if found.scalar_one() else None
+
+
+async def due(connection: AsyncConnection, per_tenant: int, limit: int) -> list[Due]:
+    """What is due, at most `per_tenant` of each tenant so that nobody's long queue hides another's first import."""
+    ranked = (
+        select(
+            outbox,
+            func.row_number()
+            .over(partition_by=outbox.c.tenant_id, order_by=(outbox.c.next_at, outbox.c.import_id))
+            .label("rank"),
+        )
+        .where(outbox.c.next_at <= func.now())
+        .subquery()
+    )
+    query = (
+        select(ranked, imports.c.state)
+        .join(imports, and_(imports.c.tenant_id == ranked.c.tenant_id, imports.c.import_id == ranked.c.import_id))
+        .where(ranked.c.rank <= per_tenant)
+        .order_by(ranked.c.rank, ranked.c.next_at)
+        .limit(limit)
+    )
+    return [
+        Due(
+            row["tenant_id"],
+            row["import_id"],
+            row["lane"],
+            State(row["state"]),
+            row["dispatch_number"],
+            row["stream_sequence"],
+            row["traceparent"],
+        )
+        for row in (await connection.execute(query)).mappings()
+    ]
+
+
+async def in_flight(connection: AsyncConnection) -> dict[int, int]:
+    """How many imports of each tenant are at the workers: running, or sent and not yet taken."""
+    query = (
+        select(outbox.c.tenant_id, func.count().label("imports"))
+        .join(imports, and_(imports.c.tenant_id == outbox.c.tenant_id, imports.c.import_id == outbox.c.import_id))
+        .where(
+            or_(
+                imports.c.state == State.RUNNING,
+                and_(imports.c.state == State.QUEUED, outbox.c.stream_sequence.is_not(None)),
+            )
+        )
+        .group_by(outbox.c.tenant_id)
+    )
+    return {row.tenant_id: row.imports for row in await connection.execute(query)}
+
+
+async def lease_end(connection: AsyncConnection, item: Due) -> datetime | None:
+    """When the lease on a running import ends, if that is still to come. Under the tenant's own policy."""
+    query = select(import_leases.c.expires_at).where(
+        import_leases.c.tenant_id == item.tenant_id,
+        import_leases.c.import_id == item.import_id,
+        import_leases.c.expires_at > func.now(),
+    )
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def look_again(connection: AsyncConnection, item: Due, at: datetime | timedelta) -> None:
+    """Sets when an import is due next."""
+    when = func.now() + at if isinstance(at, timedelta) else at
+    await connection.execute(_row(item).values(next_at=when))
+
+
+async def mark_published(connection: AsyncConnection, item: Due, sequence: int, next_look: timedelta) -> None:
+    """Notes the PubAck of a dispatch; another dispatch in between keeps its own."""
+    await connection.execute(
+        _row(item)
+        .where(outbox.c.dispatch_number == item.dispatch_number)
+        .values(
+            dispatch_number=item.dispatch_number + 1,
+            stream_sequence=sequence,
+            published_at=func.now(),
+            next_at=func.greatest(outbox.c.next_at, func.now() + next_look),
+        )
+    )
+
+
+def _row(item: Due) -> Update:
+    return update(outbox).where(outbox.c.tenant_id == item.tenant_id, outbox.c.import_id == item.import_id)
+
+
+async def forget(connection: AsyncConnection, item: Due) -> None:
+    """Removes the row of an import that is finished."""
+    await connection.execute(
+        delete(outbox).where(outbox.c.tenant_id == item.tenant_id, outbox.c.import_id == item.import_id)
+    )
+
+
+async def backlog(connection: AsyncConnection) -> tuple[int, float]:
+    """How many imports are not finished, and how long the oldest one waits that no worker was told of."""
+    query = select(
+        func.count(),
+        func.coalesce(
+            func.extract("epoch", func.now() - func.min(outbox.c.created_at).filter(outbox.c.dispatch_number == 0)), 0
+        ),
+    ).select_from(outbox)
+    size, lag = (await connection.execute(query)).one()
+    return int(size), float(lag)
+
+
+async def tenants_with_imports(connection: AsyncConnection) -> list[int]:
+    """Every tenant that has an import, by jumping from one to the next in the index instead of reading every row."""
+    query = text(
+        """
+        WITH RECURSIVE each(tenant_id) AS (
+            (SELECT tenant_id FROM imports ORDER BY tenant_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT i.tenant_id FROM imports i WHERE i.tenant_id > each.tenant_id ORDER BY i.tenant_id LIMIT 1)
+            FROM each WHERE each.tenant_id IS NOT NULL)
+        SELECT tenant_id FROM each WHERE tenant_id IS NOT NULL
+        """
+    )
+    return list((await connection.execute(query)).scalars())

@@ -1,0 +1,183 @@
+"""The dispatcher: sends queued imports to the workers, sends again what got lost, and removes what is old. One replica is active.
+
+The outbox has a row for each import that is not finished, with the time at which to look at it next. Looking decides from the database alone;
+NATS may lose, repeat, delay or reorder anything and costs seconds. Caps are applied here, so what is in the stream may run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+
+from runtime.database import Database
+from runtime.errors import ServiceError
+from runtime.jetstream import JobQueue, QueueUnavailable
+from runtime.notifications import Listener
+from runtime.telemetry import child_of
+from services.importer import dispatch_store, job_message, metrics
+from services.importer.dispatch_store import Due, Leadership
+from services.importer.model import State
+from services.importer.retention import Retention
+from services.importer.settings import DispatchSettings
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+STANDBY_SECONDS = 2.0
+MAX_DOUBLINGS = 10
+
+Limits = Callable[[int], Awaitable[int]]
+"""The number of imports that a tenant may have at the workers."""
+
+
+class Dispatcher:
+    """Relay, sweeper and retention."""
+
+    def __init__(
+        self,
+        database: Database,
+        queue: JobQueue,
+        listener: Listener,
+        limits: Limits,
+        retention: Retention,
+        settings: DispatchSettings,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._listener = listener
+        self._limits = limits
+        self._retention = retention
+        self._settings = settings
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Waits to be the active one, and is that until `stop` or until the database is lost."""
+        listening = asyncio.create_task(self._listener.run(stop))
+        try:
+            while not stop.is_set():
+                try:
+                    await self._lead(stop)
+                except ServiceError as error:
+                    log.warning("dispatching was interrupted", error=str(error))
+                await _wait(stop, STANDBY_SECONDS)
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    async def _lead(self, stop: asyncio.Event) -> None:
+        async with dispatch_store.lead(self._database) as leadership:
+            if leadership is None:
+                return
+            log.info("dispatching")
+            retention = asyncio.create_task(self._retention.run(stop))
+            try:
+                await self._relay(stop, leadership)
+            finally:
+                retention.cancel()
+                await asyncio.gather(retention, return_exceptions=True)
+
+    async def _relay(self, stop: asyncio.Event, leadership: Leadership) -> None:
+        is_stream_checked = False
+        while not stop.is_set():
+            self._listener.event.clear()
+            # The lock lives as long as this connection; without it another replica has taken over.
+            await leadership.check()
+            try:
+                if not is_stream_checked:
+                    await self._queue.ensure_streams(replicas=self._settings.stream_replicas)
+                    is_stream_checked = True
+                has_more = await self.look()
+            except QueueUnavailable as error:
+                log.warning("the queue does not answer", error=str(error))
+                is_stream_checked = has_more = False
+                await _wait(stop, self._settings.dispatch_poll_seconds)
+            if not has_more:
+                await _wait_for_either(stop, self._listener.event, self._settings.dispatch_poll_seconds)
+
+    async def look(self) -> bool:
+        """Looks at everything that is due, once. True when there may be more that could be sent now."""
+        async with self._database.transaction(None) as connection:
+            items = await dispatch_store.due(connection, per_tenant=BATCH // 5, limit=BATCH)
+            in_flight = await dispatch_store.in_flight(connection)
+            size, lag = await dispatch_store.backlog(connection)
+        metrics.OUTBOX_SIZE.set(size)
+        metrics.OUTBOX_LAG.set(lag)
+        sent = 0
+        for item in items:
+            sent += await self._look_at(item, in_flight)
+        return sent > 0 and len(items) == BATCH
+
+    async def _look_at(self, item: Due, in_flight: dict[int, int]) -> bool:
+        """What to do with one import. True when it was sent to the workers."""
+        match item.state:
+            case State.RUNNING:
+                return await self._look_at_running(item)
+            case State.QUEUED:
+                return await self._look_at_queued(item, in_flight)
+            case State.OPEN | State.PAUSED:
+                # Whoever closes or resumes it makes it due.
+                await self._later(item, timedelta(seconds=self._settings.dispatch_last_delay_seconds))
+            case _:
+                async with self._database.transaction(item.tenant_id) as connection:
+                    await dispatch_store.forget(connection, item)
+        return False
+
+    async def _look_at_running(self, item: Due) -> bool:
+        async with self._database.transaction(item.tenant_id) as connection:
+            lease_end = await dispatch_store.lease_end(connection, item)
+            if lease_end is not None:
+                await dispatch_store.look_again(connection, item, lease_end)
+                return False
+        log.warning("the lease of an import is over", import_id=str(item.import_id))
+        return await self._send(item)
+
+    async def _look_at_queued(self, item: Due, in_flight: dict[int, int]) -> bool:
+        if item.stream_sequence is not None:
+            if await self._queue.has_message(item.stream_sequence):
+                await self._later(item, self._delay(item))
+                return False
+            log.warning("a message is gone from the stream", import_id=str(item.import_id))
+            return await self._send(item)
+        if in_flight.get(item.tenant_id, 0) >= await self._limits(item.tenant_id):
+            # It stays due; the end of another import of the tenant calls us.
+            return False
+        in_flight[item.tenant_id] = in_flight.get(item.tenant_id, 0) + 1
+        return await self._send(item)
+
+    async def _send(self, item: Due) -> bool:
+        """Publishes with a message id of its own for each dispatch: a repeated one would be dropped as a duplicate."""
+        sequence = await self._queue.publish(
+            item.lane,
+            job_message.encode(job_message.JobMessage(item.tenant_id, item.import_id)),
+            message_id=f"{item.import_id}:{item.dispatch_number + 1}",
+            headers={"traceparent": child_of(item.traceparent)},
+        )
+        metrics.PUBLISHED.labels(item.lane).inc()
+        if item.dispatch_number:
+            metrics.REDRIVES.inc()
+        async with self._database.transaction(item.tenant_id) as connection:
+            await dispatch_store.mark_published(connection, item, sequence, self._delay(item))
+        return True
+
+    def _delay(self, item: Due) -> timedelta:
+        doubled = self._settings.dispatch_first_delay_seconds * 2 ** min(item.dispatch_number, MAX_DOUBLINGS)
+        return timedelta(seconds=min(doubled, self._settings.dispatch_last_delay_seconds))
+
+    async def _later(self, item: Due, delay: timedelta) -> None:
+        async with self._database.transaction(item.tenant_id) as connection:
+            await dispatch_store.look_again(connection, item, delay)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def _wait_for_either(stop: asyncio.Event, called: asyncio.Event, seconds: float) -> None:
+    waiting = {asyncio.create_task(stop.wait()), asyncio.create_task(called.wait())}
+    _, pending = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()

@@ -1,0 +1,222 @@
+"""The parser child: bytes in, typed records out. It has no credentials, no network and no business with anything else."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import msgspec
+
+from services.importer.engine.frames import (
+    LENGTH,
+    BatchWriter,
+    Finished,
+    Opened,
+    Order,
+    Refused,
+    Rejected,
+    StagedItem,
+)
+from services.importer.engine.sandbox import limit_resources
+from services.importer.formats import registry
+from services.importer.formats.kit.format import DamagedFile, Format, Position, RecordError, WrongFormat
+
+HEAD_BYTES = 4096
+BATCH_BYTES = 256 * 1024
+BATCH_SECONDS = 0.4
+SENT_DEFINITIONS = 2048
+MAX_VALUE = 200
+
+# Set by the fork server's preload module.
+IS_NETWORK_DROPPED = False
+
+
+class Pipe:
+    """The two ends of the child's world."""
+
+    def __init__(self, read_fd: int, write_fd: int) -> None:
+        self._read_fd = read_fd
+        self._write_fd = write_fd
+
+    def receive(self, size: int) -> bytes:
+        """At most `size` bytes; the worker going away ends the child."""
+        data = os.read(self._read_fd, size)
+        if not data:
+            raise SystemExit(0)
+        return data
+
+    def receive_exactly(self, size: int) -> bytes:
+        """All of `size` bytes."""
+        parts = []
+        while size:
+            part = self.receive(size)
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def send(self, payload: bytes) -> None:
+        """One frame."""
+        view = memoryview(LENGTH.pack(len(payload)) + payload)
+        while view:
+            view = view[os.write(self._write_fd, view) :]
+
+
+class InputStream:
+    """The bytes of one input, unwrapped from data frames. Reading also keeps the worker told of progress."""
+
+    def __init__(self, pipe: Pipe, on_read: Callable[[], None]) -> None:
+        self._pipe = pipe
+        self._on_read = on_read
+        self._left = 0
+        self._is_over = False
+        self._pushed_back = b""
+        self.count = 0
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes, none at the end."""
+        self._on_read()
+        if self._pushed_back:
+            data, self._pushed_back = self._pushed_back[:size], self._pushed_back[size:]
+            self.count += len(data)
+            return data
+        if not self._left and not self._is_over:
+            (self._left,) = LENGTH.unpack(self._pipe.receive_exactly(LENGTH.size))
+            self._is_over = not self._left
+        if self._is_over:
+            return b""
+        data = self._pipe.receive(min(size, self._left))
+        self._left -= len(data)
+        self.count += len(data)
+        return data
+
+    def peek(self, size: int) -> bytes:
+        """The first `size` bytes without using them up; fewer when the input is shorter."""
+        head = b""
+        while len(head) < size and (part := self.read(size - len(head))):
+            head += part
+        self._pushed_back = head
+        self.count -= len(head)
+        return head
+
+
+class Definitions:
+    """Drops a record that was sent just before: formats return the same object for the same definition, so identity is enough.
+
+    Bounded; a definition that was forgotten is sent again, which the merge does not mind.
+    """
+
+    def __init__(self, limit: int = SENT_DEFINITIONS) -> None:
+        self._sent: OrderedDict[int, Any] = OrderedDict()
+        self._limit = limit
+
+    def new_ones(self, records: Iterable[Any]) -> list[Any]:
+        """The records that were not sent yet."""
+        fresh = []
+        for record in records:
+            if not record.IS_DEFINITION:
+                fresh.append(record)
+                continue
+            identity = id(record)
+            if identity in self._sent:
+                self._sent.move_to_end(identity)
+                continue
+            # The reference is kept, so that no other object can get this id.
+            self._sent[identity] = record
+            if len(self._sent) > self._limit:
+                self._sent.popitem(last=False)
+            fresh.append(record)
+        return fresh
+
+
+class Parser:
+    """Walks one input and sends what it finds."""
+
+    def __init__(self, pipe: Pipe, order: Order) -> None:
+        self._pipe = pipe
+        self._order = order
+        self._batch = BatchWriter()
+        self._stream = InputStream(pipe, self._flush_when_due)
+        self._definitions = Definitions()
+        self._read = 0
+        self._sent_at = time.monotonic()
+
+    def run(self) -> None:
+        """Sends `Opened`, batches, and how it ended."""
+        try:
+            format_ = registry.resolve(self._order.source, self._stream.peek(HEAD_BYTES))
+            self._send(Opened(format=format_.name, family=format_.family, is_network_dropped=IS_NETWORK_DROPPED))
+            self._walk(format_)
+        except WrongFormat as error:
+            self._send(Refused("WRONG_FORMAT", str(error), ""))
+        except DamagedFile as error:
+            self._send(Refused(error.code, error.message, describe(error.position)))
+        except MemoryError:
+            self._batch = BatchWriter()
+            self._send(Refused("PARSER_OUT_OF_MEMORY", "Reading the file took more memory than is allowed.", ""))
+        else:
+            self._flush()
+            self._send(Finished(read=self._read, bytes=self._stream.count))
+
+    def _walk(self, format_: Format) -> None:
+        resume_after = self._order.resume_after
+        read = format_.read
+        for raw, position in format_.walk(self._stream):
+            self._read += 1
+            ordinal = self._read
+            try:
+                records = self._definitions.new_ones(read(raw))
+            except RecordError as error:
+                if ordinal > resume_after:
+                    self._batch.reject(_rejected(ordinal, position, error))
+                continue
+            if ordinal <= resume_after:
+                continue
+            if records:
+                self._batch.add(StagedItem(ordinal, records))
+            if len(self._batch) >= BATCH_BYTES:
+                self._flush()
+
+    def _flush_when_due(self) -> None:
+        if time.monotonic() - self._sent_at >= BATCH_SECONDS:
+            self._flush()
+
+    def _flush(self) -> None:
+        # Sent even when empty: it tells the worker how many bytes are read, and that the child is alive.
+        self._pipe.send(self._batch.take(self._read, self._stream.count))
+        self._sent_at = time.monotonic()
+
+    def _send(self, message: msgspec.Struct) -> None:
+        self._pipe.send(msgspec.msgpack.encode(message))
+
+
+def describe(position: Position) -> str:
+    """A position in words, for people: `line 12, byte 345, /a/b`."""
+    parts = []
+    if position.line:
+        parts.append(f"line {position.line}")
+    if position.offset:
+        parts.append(f"byte {position.offset}")
+    if position.path:
+        parts.append(position.path)
+    return ", ".join(parts)
+
+
+def _rejected(ordinal: int, position: Position, error: RecordError) -> Rejected:
+    return Rejected(ordinal, describe(position), error.field, error.code, error.message, error.value[:MAX_VALUE])
+
+
+def main(reader: Connection, writer: Connection) -> None:
+    """Serves one import: its order comes first, then its bytes."""
+    # What is loaded stays; a parser makes few reference cycles, so look for them rarely.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    pipe = Pipe(reader.fileno(), writer.fileno())
+    (size,) = LENGTH.unpack(pipe.receive_exactly(LENGTH.size))
+    order = msgspec.msgpack.decode(pipe.receive_exactly(size), type=Order)
+    limit_resources(order.memory_bytes, order.cpu_seconds)
+    Parser(pipe, order).run()

@@ -1,0 +1,314 @@
+"""Claim, lease and fence: who works on an import, decided by the database and its clock alone.
+
+The fence is a row of `import_claims`. A claim takes it FOR UPDATE NOWAIT and raises `attempt`; every data transaction holds it FOR SHARE and
+checks its own attempt, so no write of an earlier attempt can commit after a takeover. Lease, progress and cancel request are other rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schema.importer import (
+    import_cancellations,
+    import_claims,
+    import_inputs,
+    import_leases,
+    import_progress,
+    imports,
+    outbox,
+)
+from services.importer.engine.failures import FencedOut
+from services.importer.engine.target import Job
+from services.importer.model import State
+
+LOCK_NOT_AVAILABLE = "55P03"
+OUTBOX_CHANNEL = "hythe_outbox"
+MAX_CRASHES = 3
+
+
+class Refusal(Enum):
+    """Why a delivered import is not worked on. In each case the message is done with: the sweeper sends another when one is due."""
+
+    UNKNOWN = "unknown"
+    FINISHED = "finished"
+    TAKEN = "taken"
+    NOT_YET = "not yet"
+    POISON = "poison"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One object to read, pinned by the ETag of the trigger."""
+
+    object_key: str
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on an import, as long as `attempt` is the latest."""
+
+    job: Job
+    attempt: int
+    owner: str
+    target: str
+    inputs: tuple[Input, ...]
+    traceparent: str
+    is_takeover: bool
+    retries: int
+    queued_seconds: float
+    lease: timedelta
+
+    @property
+    def size(self) -> int:
+        """Bytes of all inputs."""
+        return sum(each.size for each in self.inputs)
+
+
+async def claim(
+    connection: AsyncConnection, tenant_id: int, import_id: UUID, owner: str, lease: timedelta
+) -> Claim | Refusal:
+    """Takes the import, or says why not. Part of the caller's transaction.
+
+    A running import whose lease is over counts as a crash; after three it is FAILED `WORKER_CRASHED`.
+    """
+    at = (import_claims.c.tenant_id == tenant_id) & (import_claims.c.import_id == import_id)
+    try:
+        found = await connection.execute(select(import_claims.c.attempt).where(at).with_for_update(nowait=True))
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") == LOCK_NOT_AVAILABLE:
+            return Refusal.TAKEN
+        raise
+    attempt = found.scalar_one_or_none()
+    if attempt is None:
+        return Refusal.UNKNOWN
+    row = await _lock_import(connection, tenant_id, import_id)
+    refusal = _refusal(row)
+    if refusal is not None:
+        return refusal
+    is_takeover = row["state"] == State.RUNNING
+    if is_takeover and row["crashes"] + 1 >= MAX_CRASHES:
+        await finish(
+            connection, tenant_id, import_id, State.FAILED, "WORKER_CRASHED", "Its worker died three times on it."
+        )
+        await connection.execute(update(import_claims).where(at).values(attempt=attempt + 1))
+        return Refusal.POISON
+    attempt += 1
+    await connection.execute(update(import_claims).where(at).values(attempt=attempt))
+    await _start(connection, tenant_id, import_id, attempt, owner, lease, is_takeover=is_takeover)
+    return Claim(
+        job=_job(row),
+        attempt=attempt,
+        owner=owner,
+        target=row["target"],
+        inputs=await _inputs(connection, tenant_id, import_id),
+        traceparent=row["traceparent"],
+        is_takeover=is_takeover,
+        retries=row["retries"],
+        queued_seconds=float(row["queued_seconds"]),
+        lease=lease,
+    )
+
+
+async def _lock_import(connection: AsyncConnection, tenant_id: int, import_id: UUID) -> Any:
+    leased = (
+        select(import_leases.c.expires_at > func.now())
+        .where(import_leases.c.tenant_id == tenant_id, import_leases.c.import_id == import_id)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            imports,
+            func.coalesce(leased, False).label("is_leased"),
+            (func.coalesce(imports.c.not_before, func.now()) > func.now()).label("is_early"),
+            func.extract("epoch", func.now() - imports.c.created_at).label("queued_seconds"),
+        )
+        .where(imports.c.tenant_id == tenant_id, imports.c.import_id == import_id)
+        .with_for_update(of=imports)
+    )
+    return (await connection.execute(query)).mappings().one()
+
+
+def _refusal(row: Any) -> Refusal | None:
+    state = State(row["state"])
+    if state.is_terminal:
+        return Refusal.FINISHED
+    if state is State.RUNNING:
+        return Refusal.TAKEN if row["is_leased"] else None
+    if state is State.QUEUED:
+        return Refusal.NOT_YET if row["is_early"] else None
+    return Refusal.NOT_YET
+
+
+async def _start(
+    connection: AsyncConnection,
+    tenant_id: int,
+    import_id: UUID,
+    attempt: int,
+    owner: str,
+    lease: timedelta,
+    *,
+    is_takeover: bool,
+) -> None:
+    await connection.execute(
+        update(imports)
+        .where(imports.c.tenant_id == tenant_id, imports.c.import_id == import_id)
+        .values(
+            state=State.RUNNING,
+            crashes=imports.c.crashes + int(is_takeover),
+            started_at=func.coalesce(imports.c.started_at, func.now()),
+            updated_at=func.now(),
+            not_before=None,
+        )
+    )
+    values = {"attempt": attempt, "owner": owner, "expires_at": func.now() + lease}
+    statement = upsert(import_leases).values(tenant_id=tenant_id, import_id=import_id, **values)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["tenant_id", "import_id"], set_=values))
+    await connection.execute(
+        update(import_progress)
+        .where(import_progress.c.tenant_id == tenant_id, import_progress.c.import_id == import_id)
+        .values(attempt=attempt, phase="starting", updated_at=func.now())
+    )
+    # The dispatcher looks again when the lease would be over.
+    await connection.execute(
+        update(outbox)
+        .where(outbox.c.tenant_id == tenant_id, outbox.c.import_id == import_id)
+        .values(next_at=func.now() + lease)
+    )
+
+
+def _job(row: Any) -> Job:
+    return Job(
+        tenant_id=row["tenant_id"],
+        import_id=row["import_id"],
+        client_id=row["client_id"],
+        report_id=row["report_id"],
+        source=row["source"],
+        asset_tags=tuple(row["asset_tags"]),
+        finding_tags=tuple(row["finding_tags"]),
+        use_parser_actions=row["use_parser_actions"],
+    )
+
+
+async def _inputs(connection: AsyncConnection, tenant_id: int, import_id: UUID) -> tuple[Input, ...]:
+    query = (
+        select(import_inputs.c.object_key, import_inputs.c.etag, import_inputs.c.size)
+        .where(import_inputs.c.tenant_id == tenant_id, import_inputs.c.import_id == import_id)
+        .order_by(import_inputs.c.number)
+    )
+    return tuple(Input(*row) for row in (await connection.execute(query)).all())
+
+
+async def hold(connection: AsyncConnection, held: Claim) -> None:
+    """The fence: holds the claim to the end of the caller's transaction. Raises FencedOut when another attempt has begun.
+
+    A worker that is stopped inside its transaction would hold the fence for ever; PostgreSQL ends such a session after a lease.
+    """
+    idle = f"{held.lease.total_seconds() * 1000:.0f}"
+    query = (
+        select(import_claims.c.attempt, func.set_config("idle_in_transaction_session_timeout", idle, True))
+        .where(import_claims.c.tenant_id == held.job.tenant_id, import_claims.c.import_id == held.job.import_id)
+        .with_for_update(read=True)
+    )
+    if (await connection.execute(query)).scalar_one_or_none() != held.attempt:
+        raise FencedOut
+
+
+async def renew(connection: AsyncConnection, held: Claim, lease: timedelta) -> None:
+    """Extends the lease. Raises FencedOut when it is another attempt's."""
+    renewed = await connection.execute(
+        update(import_leases)
+        .where(
+            import_leases.c.tenant_id == held.job.tenant_id,
+            import_leases.c.import_id == held.job.import_id,
+            import_leases.c.attempt == held.attempt,
+        )
+        .values(expires_at=func.now() + lease)
+    )
+    if renewed.rowcount != 1:
+        raise FencedOut
+
+
+async def is_cancelled(connection: AsyncConnection, held: Claim) -> bool:
+    """Whether somebody asked it to stop."""
+    query = select(import_cancellations.c.requested_by).where(
+        import_cancellations.c.tenant_id == held.job.tenant_id,
+        import_cancellations.c.import_id == held.job.import_id,
+    )
+    return (await connection.execute(query)).first() is not None
+
+
+async def finish(
+    connection: AsyncConnection,
+    tenant_id: int,
+    import_id: UUID,
+    state: State,
+    code: str | None = None,
+    message: str | None = None,
+    position: str | None = None,
+) -> None:
+    """Moves an import from RUNNING to a terminal state and takes away what a live one needs. The caller holds the claim."""
+    at = (imports.c.tenant_id == tenant_id) & (imports.c.import_id == import_id)
+    moved = await connection.execute(
+        update(imports)
+        .where(at, imports.c.state == State.RUNNING)
+        .values(
+            state=state,
+            error_code=code,
+            error_message=message,
+            error_position=position or None,
+            ended_at=func.now(),
+            updated_at=func.now(),
+        )
+    )
+    if moved.rowcount != 1:
+        raise FencedOut
+    await release(connection, tenant_id, import_id)
+
+
+async def release(connection: AsyncConnection, tenant_id: int, import_id: UUID) -> None:
+    """Removes lease, cancel request and outbox row of an import that is not running any more."""
+    for table in (import_leases, import_cancellations, outbox):
+        await connection.execute(delete(table).where(table.c.tenant_id == tenant_id, table.c.import_id == import_id))
+    # A place at the workers is free: the dispatcher need not wait for its next look.
+    await connection.execute(select(func.pg_notify(OUTBOX_CHANNEL, "")))
+
+
+async def hand_back(connection: AsyncConnection, held: Claim, delay: timedelta, *, is_retry: bool) -> None:
+    """Moves an import from RUNNING to QUEUED, to go on from its checkpoint after `delay`. The caller holds the claim."""
+    job = held.job
+    moved = await connection.execute(
+        update(imports)
+        .where(
+            imports.c.tenant_id == job.tenant_id, imports.c.import_id == job.import_id, imports.c.state == State.RUNNING
+        )
+        .values(
+            state=State.QUEUED,
+            retries=imports.c.retries + int(is_retry),
+            not_before=func.now() + delay,
+            updated_at=func.now(),
+        )
+    )
+    if moved.rowcount != 1:
+        raise FencedOut
+    await connection.execute(
+        delete(import_leases).where(
+            import_leases.c.tenant_id == job.tenant_id, import_leases.c.import_id == job.import_id
+        )
+    )
+    await connection.execute(
+        update(outbox)
+        .where(outbox.c.tenant_id == job.tenant_id, outbox.c.import_id == job.import_id)
+        .values(stream_sequence=None, next_at=func.now() + delay)
+    )
+    await connection.execute(select(func.pg_notify(OUTBOX_CHANNEL, "")))

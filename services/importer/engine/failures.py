@@ -1,0 +1,37 @@
+"""How an attempt at an import can end without success."""
+
+from __future__ import annotations
+
+
+class ImportFailure(Exception):
+    """The import is FAILED for good: its file cannot be imported, and trying again would change nothing.
+
+    `code` is stable (docs/errors.md), `message` is for people, `position` says where in the file if known.
+    """
+
+    def __init__(self, code: str, message: str, position: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.position = position
+
+
+class RetryableFailure(Exception):
+    """Something that the import needs did not answer. It goes on from its checkpoint after a pause."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Cancelled(Exception):
+    """Somebody asked the import to stop, before its flip."""
+
+
+class FencedOut(Exception):
+    """Another attempt has taken over. This one stops at once: it writes nothing, and neither acks nor naks."""
+
+
+class Drained(Exception):
+    """The worker is going away; the import is handed over at its checkpoint."""

@@ -1,0 +1,129 @@
+"""The frames between a worker and its parser child: length-prefixed, typed, and never trusted by the worker.
+
+Worker to child: one `Order` frame, then data frames (an empty one ends the input). Child to worker: `Opened` once, any number of `Batch`, and
+one of `Finished` or `Refused`. A batch is written without building a list first: each item is encoded straight into the frame's buffer.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+LENGTH = struct.Struct(">I")
+MAX_FRAME_BYTES = 256 * 1024 * 1024
+ERROR_BYTES = 256
+_ARRAY_32 = struct.Struct(">BI")
+
+RecordT = TypeVar("RecordT")
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What the child is asked to do."""
+
+    source: str
+    resume_after: int = 0
+    cpu_seconds: int = 60
+    memory_bytes: int = 1 << 30
+
+
+class StagedItem(msgspec.Struct, Generic[RecordT], frozen=True, array_like=True, gc=False):
+    """The records of one item of `walk`. `ordinal` counts items from 1."""
+
+    ordinal: int
+    records: list[RecordT]
+
+
+class Rejected(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One item that could not be used."""
+
+    ordinal: int
+    position: str
+    field: str
+    code: str
+    message: str
+    value: str
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
+    """The child knows what the file is."""
+
+    format: str
+    family: str
+    is_network_dropped: bool
+
+
+class Batch(msgspec.Struct, Generic[RecordT], frozen=True, tag="batch"):
+    """Items in order. `read` and `bytes` count from the beginning of the input; items without records are in `read` only."""
+
+    items: list[StagedItem[RecordT]]
+    rejected: list[Rejected]
+    read: int
+    bytes: int
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """Every byte was read and the file's structure is whole."""
+
+    read: int
+    bytes: int
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """The file cannot be imported. `code` is stable, `position` says where if known."""
+
+    code: str
+    message: str
+    position: str
+
+
+def reply_decoder(record_type: Any) -> msgspec.msgpack.Decoder[Any]:
+    """A decoder of everything a child of this target may say; any other bytes raise `msgspec.DecodeError`."""
+    return msgspec.msgpack.Decoder(Opened | Batch[record_type] | Finished | Refused)
+
+
+class BatchWriter:
+    """Builds the bytes of a `Batch` item by item, so that a batch is never held as objects and bytes at once."""
+
+    def __init__(self) -> None:
+        self._encoder = msgspec.msgpack.Encoder()
+        self._items = bytearray()
+        self.item_count = 0
+        self._rejected: list[Rejected] = []
+
+    def __len__(self) -> int:
+        """Bytes waiting, about."""
+        return len(self._items) + ERROR_BYTES * len(self._rejected)
+
+    @property
+    def is_empty(self) -> bool:
+        """True when there is nothing to send."""
+        return not self.item_count and not self._rejected
+
+    def add(self, item: StagedItem[Any]) -> None:
+        """Encodes an item behind the ones before it."""
+        self._encoder.encode_into(item, self._items, -1)
+        self.item_count += 1
+
+    def reject(self, rejected: Rejected) -> None:
+        """Notes a rejected item."""
+        self._rejected.append(rejected)
+
+    def take(self, read: int, bytes_read: int) -> bytes:
+        """The frame's payload; the writer is empty afterwards."""
+        encode = self._encoder.encode
+        payload = b"".join(
+            (
+                b"\x85",  # a map of five members
+                encode("type"), encode("batch"),
+                encode("items"), _ARRAY_32.pack(0xDD, self.item_count), self._items,
+                encode("rejected"), encode(self._rejected),
+                encode("read"), encode(read),
+                encode("bytes"), encode(bytes_read),
+            )
+        )  # fmt: skip
+        self._items = bytearray()
+        self.item_count = 0
+        self._rejected = []
+        return payload

@@ -1,0 +1,199 @@
+"""The worker's side of a parser child: starts it, feeds it the file, reads its replies, and says how it died."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any, Protocol, Self
+
+import msgspec
+
+from runtime.environment import hidden_environment
+from services.importer.engine import child
+from services.importer.engine.failures import ImportFailure
+from services.importer.engine.frames import LENGTH, MAX_FRAME_BYTES, Order
+
+READ_BYTES = 1024 * 1024
+STALL_SECONDS = 60.0
+
+_context = multiprocessing.get_context("forkserver")
+
+
+class Reader(Protocol):
+    """The object being imported; blocking."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes, none at the end."""
+
+    def close(self) -> None:
+        """Lets go of the connection; a `read` in another thread ends."""
+
+
+def start_fork_server() -> None:
+    """Starts the process that children are forked from: formats loaded, network dropped, no credentials in its environment.
+
+    Called before grpc is imported, whose threads do not survive a fork.
+    """
+    from multiprocessing import forkserver  # noqa: PLC0415  (only the worker's entry point needs it)
+
+    _context.set_forkserver_preload(["services.importer.engine.preload"])
+    with hidden_environment():
+        forkserver.ensure_running()
+
+
+class Feeder:
+    """Copies objects into the child's pipe from a thread of its own: the store's client blocks, the event loop must not."""
+
+    def __init__(self, readers: Sequence[Callable[[], Reader]], write_fd: int) -> None:
+        self._readers = readers
+        self._write_fd = write_fd
+        self._is_stopping = False
+        self._current: Reader | None = None
+        self.error: BaseException | None = None
+        self.active_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
+
+    def start(self) -> None:
+        """Begins to feed."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends feeding; safe to call at any time."""
+        self._is_stopping = True
+        if self._current is not None:
+            self._current.close()
+
+    def _run(self) -> None:
+        try:
+            for open_reader in self._readers:
+                self._copy(open_reader)
+        except BrokenPipeError:
+            # The child is gone; its exit code tells the story.
+            return
+        except Exception as error:  # noqa: BLE001  (crosses a thread: whoever waits for the replies raises it)
+            self.error = error
+        finally:
+            os.close(self._write_fd)
+
+    def _copy(self, open_reader: Callable[[], Reader]) -> None:
+        reader = open_reader()
+        self._current = reader
+        try:
+            while not self._is_stopping and (data := reader.read(READ_BYTES)):
+                self._write(LENGTH.pack(len(data)), data)
+            if not self._is_stopping:
+                self._write(LENGTH.pack(0))
+        finally:
+            self._current = None
+            reader.close()
+
+    def _write(self, *parts: bytes) -> None:
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                view = view[os.write(self._write_fd, view) :]
+        self.active_at = time.monotonic()
+
+
+class ParserProcess:
+    """One child for one import. Use as an async context manager; leaving it ends the child whatever state it is in."""
+
+    def __init__(
+        self, order: Order, readers: Sequence[Callable[[], Reader]], decoder: msgspec.msgpack.Decoder[Any]
+    ) -> None:
+        self._order = order
+        self._readers = readers
+        self._decoder = decoder
+
+    async def __aenter__(self) -> Self:
+        to_child, from_worker = os.pipe(), os.pipe()
+        child_reads, child_writes = Connection(to_child[0], writable=False), Connection(from_worker[1], readable=False)
+        self._process = _context.Process(target=child.main, args=(child_reads, child_writes), daemon=True)
+        await asyncio.to_thread(self._process.start)
+        child_reads.close()
+        child_writes.close()
+        order = msgspec.msgpack.encode(self._order)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(to_child[1], LENGTH.pack(len(order)) + order)
+        self._replies, self._transport = await _open_stream(from_worker[0])
+        self._feeder = Feeder(self._readers, to_child[1])
+        self._feeder.start()
+        self._heard_at = time.monotonic()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._feeder.stop()
+        self._transport.close()
+        if self._process.is_alive():
+            self._process.kill()
+        await asyncio.to_thread(self._process.join)
+        self._process.close()
+
+    async def replies(self) -> AsyncIterator[Any]:
+        """Each message of the child, until its pipe closes.
+
+        Raises ImportFailure when the child died, stalled or spoke nonsense, and whatever the object store raised.
+        """
+        while True:
+            payload = await self._next_frame()
+            if payload is None:
+                break
+            try:
+                yield self._decoder.decode(payload)
+            except msgspec.DecodeError as error:
+                raise ImportFailure("PARSER_CRASHED", "The parser answered something that is no record.") from error
+        await self._raise_how_it_died()
+
+    async def _next_frame(self) -> bytes | None:
+        try:
+            header = await self._read(LENGTH.size)
+            (size,) = LENGTH.unpack(header)
+            if size > MAX_FRAME_BYTES:
+                raise ImportFailure(
+                    "RECORD_TOO_LARGE", f"One record takes {size} bytes; {MAX_FRAME_BYTES} are allowed."
+                )
+            return await self._read(size)
+        except asyncio.IncompleteReadError:
+            return None
+
+    async def _read(self, size: int) -> bytes:
+        """Waits for `size` bytes as long as either side moves."""
+        reading = asyncio.ensure_future(self._replies.readexactly(size))
+        try:
+            while not (await asyncio.wait({reading}, timeout=1.0))[0]:
+                if self._feeder.error is not None:
+                    raise self._feeder.error
+                quiet = time.monotonic() - max(self._feeder.active_at, self._heard_at)
+                if quiet > STALL_SECONDS:
+                    raise ImportFailure("PARSER_TIMEOUT", f"The parser did nothing for {STALL_SECONDS:.0f} s.")
+            self._heard_at = time.monotonic()
+            return reading.result()
+        finally:
+            reading.cancel()
+
+    async def _raise_how_it_died(self) -> None:
+        await asyncio.to_thread(self._process.join, 5.0)
+        if self._feeder.error is not None:
+            raise self._feeder.error
+        code = self._process.exitcode
+        if code == 0:
+            return
+        if code == -signal.SIGXCPU:
+            raise ImportFailure("PARSER_TIMEOUT", f"The parser used more than {self._order.cpu_seconds} s of CPU time.")
+        raise ImportFailure("PARSER_CRASHED", f"The parser died reading the file (exit code {code}).")
+
+
+async def _open_stream(read_fd: int) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=4 * READ_BYTES)
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_fd, "rb", buffering=0)
+    )
+    return reader, transport

@@ -1,0 +1,160 @@
+"""Staging: an import's own UNLOGGED tables, binary COPY by chunks, and the checkpoint that each chunk commits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection as PsycopgConnection
+from sqlalchemy import Table, delete, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schema.staging import SCHEMA, checkpoints, errors
+from services.importer.engine.frames import Rejected
+from services.importer.engine.target import Tally
+
+# Type names that psycopg's binary COPY needs for each column type that staging uses.
+COPY_TYPES = {
+    "INTEGER": "int4",
+    "SMALLINT": "int2",
+    "BIGINT": "int8",
+    "TEXT": "text",
+    "TEXT[]": "text[]",
+    "INTEGER[]": "int4[]",
+    "JSONB": "jsonb",
+    "UUID": "uuid",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far an import was staged, and what was counted up to there."""
+
+    ordinal: int
+    is_complete: bool
+    format: str
+    family: str
+    tally: Tally
+
+
+class Staging:
+    """The staging tables of one import."""
+
+    def __init__(self, tenant_id: int, import_id: UUID, templates: Sequence[Table]) -> None:
+        self._tenant_id = tenant_id
+        self._import_id = import_id
+        self._templates = (*templates, errors)
+        self.names = {table: staged_name(table, import_id) for table in self._templates}
+
+    async def prepare(self, connection: AsyncConnection) -> Checkpoint | None:
+        """Makes the tables, or finds what an earlier attempt left. None: start from the beginning, on empty tables."""
+        found = await connection.execute(
+            select(checkpoints).where(checkpoints.c.import_id == self._import_id, checkpoints.c.slice == 0)
+        )
+        row = found.mappings().first()
+        for table, name in self.names.items():
+            await connection.execute(
+                text(f"CREATE UNLOGGED TABLE IF NOT EXISTS {name} (LIKE {SCHEMA}.{table.name} INCLUDING DEFAULTS)")
+            )
+        # Names the tenant for the janitor, which has nothing else after a crash of PostgreSQL.
+        await connection.execute(text(f"COMMENT ON TABLE {self.names[errors]} IS '{self._tenant_id:d}'"))
+        if row is None:
+            # A crash of PostgreSQL empties the tables and the checkpoints alike; rows without a checkpoint are of no use.
+            await connection.execute(text(f"TRUNCATE {', '.join(self.names.values())}"))
+            return None
+        kept = msgspec.convert(row["tally"], _Kept)
+        return Checkpoint(row["ordinal"], row["complete"], kept.format, kept.family, kept.tally)
+
+    async def write(
+        self, connection: AsyncConnection, rows: Mapping[Table, list[tuple[Any, ...]]], rejected: Sequence[Rejected]
+    ) -> None:
+        """Copies one chunk in."""
+        for table, table_rows in rows.items():
+            await self._copy(connection, table, table_rows)
+        if rejected:
+            error_rows = [
+                (self._tenant_id, 0, each.ordinal, each.position, each.field, each.code, each.message, each.value)
+                for each in rejected
+            ]
+            await self._copy(connection, errors, error_rows)
+
+    async def _copy(self, connection: AsyncConnection, table: Table, rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        columns = ", ".join(f'"{column.name}"' for column in table.columns)
+        types = [COPY_TYPES[column.type.compile(postgresql.dialect())] for column in table.columns]
+        raw = await connection.get_raw_connection()
+        driver: PsycopgConnection[Any] | Any = raw.driver_connection
+        statement = f"COPY {self.names[table]} ({columns}) FROM STDIN (FORMAT BINARY)"
+        async with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(types)
+            for row in rows:
+                await copy.write_row(row)
+
+    async def save(
+        self, connection: AsyncConnection, *, attempt: int, ordinal: int, is_complete: bool, kept: Checkpoint
+    ) -> None:
+        """Writes the checkpoint, in the transaction of its chunk."""
+        values = {
+            "tenant_id": self._tenant_id,
+            "attempt": attempt,
+            "input": 0,
+            "ordinal": ordinal,
+            "bytes": kept.tally.bytes,
+            "complete": is_complete,
+            "tally": msgspec.to_builtins(_Kept(kept.format, kept.family, kept.tally)),
+            "updated_at": text("now()"),
+        }
+        statement = upsert(checkpoints).values(import_id=self._import_id, slice=0, **values)
+        await connection.execute(statement.on_conflict_do_update(index_elements=["import_id", "slice"], set_=values))
+
+    async def analyze(self, connection: AsyncConnection) -> None:
+        """Gives the planner statistics of tables that are minutes old. Without them it loops (DESIGN: 260 s against 10)."""
+        for name in self.names.values():
+            await connection.execute(text(f"ANALYZE {name}"))
+
+    async def exists(self, connection: AsyncConnection) -> bool:
+        """Whether the tables are there."""
+        found = await connection.execute(text("SELECT to_regclass(:name)"), {"name": self.names[errors]})
+        return found.scalar_one() is not None
+
+    async def drop(self, connection: AsyncConnection) -> None:
+        """Leaves nothing of this import in staging."""
+        await connection.execute(text(f"DROP TABLE IF EXISTS {', '.join(self.names.values())}"))
+        await connection.execute(delete(checkpoints).where(checkpoints.c.import_id == self._import_id))
+
+
+class _Kept(msgspec.Struct):
+    """What a checkpoint's JSON column holds."""
+
+    format: str
+    family: str
+    tally: Tally
+
+
+def staged_name(template: Table, import_id: UUID) -> str:
+    """The qualified name of an import's copy of a template."""
+    return f'{SCHEMA}."{template.name}_{import_id.hex}"'
+
+
+async def staged_imports(connection: AsyncConnection) -> list[UUID]:
+    """Every import that has tables in staging, by their names."""
+    found = await connection.execute(
+        text(
+            "SELECT DISTINCT right(tablename, 32) FROM pg_tables WHERE schemaname = :schema AND tablename ~ '_[0-9a-f]{32}$'"
+        ),
+        {"schema": SCHEMA},
+    )
+    return [UUID(hex=name) for name in found.scalars()]
+
+
+async def tenant_of(connection: AsyncConnection, import_id: UUID) -> int:
+    """The tenant of a staged import; 0 when its tables are gone meanwhile."""
+    query = text("SELECT obj_description(to_regclass(:name), 'pg_class')")
+    found = await connection.execute(query, {"name": staged_name(errors, import_id)})
+    return int(found.scalar_one() or 0)

@@ -1,0 +1,99 @@
+"""What the engine asks of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One import as the engine and its target see it."""
+
+    tenant_id: int
+    import_id: UUID
+    client_id: int
+    report_id: int | None
+    source: str
+    asset_tags: tuple[str, ...]
+    finding_tags: tuple[str, ...]
+    use_parser_actions: bool
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been counted so far. It is part of each checkpoint, so a resumed attempt counts on from there.
+
+    `staged` are items with rows in staging; `entities` are the target's own counters by name; `cautions` is code -> [message, count].
+    """
+
+    read: int = 0
+    staged: int = 0
+    rejected: int = 0
+    bytes: int = 0
+    entities: dict[str, int] = field(default_factory=dict)
+    cautions: dict[str, list[Any]] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> int:
+        """Items without a row of their own: ignored, or said before in the file."""
+        return self.read - self.staged - self.rejected
+
+    def caution(self, code: str, message: str, count: int = 1) -> None:
+        """Counts a caution; the first message of its code is kept."""
+        self.cautions.setdefault(code, [message, 0])[1] += count
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of the staged items (their sum), and the target's final counters."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    skipped: int = 0
+    entities: Mapping[str, int] = field(default_factory=dict)
+    cautions: Sequence[tuple[str, str, int]] = ()
+
+
+class Stager(Protocol):
+    """Turns records into staging rows and collects them for the next chunk."""
+
+    weight: int
+    """Bytes waiting, about."""
+
+    def add(self, ordinal: int, records: Iterable[Any]) -> bool:
+        """Takes an item's records; False when none of them makes a row (cautions only)."""
+
+    def take(self) -> Mapping[Table, list[tuple[Any, ...]]]:
+        """The rows by staging template, in the order of its columns; the stager is empty afterwards."""
+
+
+Step = Callable[[str], Awaitable[None]]
+"""Told before each step of a merge, in words for people (`merging assets`)."""
+
+
+class Target(Protocol):
+    """Record types, staging tables and merge; no more."""
+
+    name: str
+    record_type: Any
+    templates: Sequence[Table]
+    merge_steps: int
+
+    def stager(self, job: Job, tally: Tally) -> Stager:
+        """A stager that counts into `tally`."""
+
+    async def merge(
+        self, connection: AsyncConnection, job: Job, staged: Mapping[Table, str], family: str, tally: Tally, step: Step
+    ) -> Outcomes:
+        """Merges staging into the target tables inside the caller's transaction.
+
+        `staged` gives the qualified name of this import's copy of each template. Takes the target's advisory lock first.
+        """

@@ -1,0 +1,53 @@
+"""The states of an import, and the one table of what may follow what."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Terminal states are final."""
+
+    OPEN = "OPEN"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when nothing follows."""
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.OPEN: frozenset({State.QUEUED, State.FAILED, State.CANCELLED}),
+    # RUNNING follows RUNNING when another worker takes over; QUEUED follows RUNNING for a retry after a pause.
+    State.QUEUED: frozenset({State.RUNNING, State.PAUSED, State.FAILED, State.CANCELLED}),
+    State.RUNNING: frozenset(
+        {State.RUNNING, State.QUEUED, State.PAUSED, State.SUCCEEDED, State.FAILED, State.CANCELLED}
+    ),
+    State.PAUSED: frozenset({State.QUEUED, State.FAILED, State.CANCELLED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+
+
+def may_follow(current: State, following: State) -> bool:
+    """Whether `following` is allowed after `current`."""
+    return following in TRANSITIONS[current]
+
+
+def sources_of(following: State) -> tuple[State, ...]:
+    """The states that `following` may come from, for the WHERE of its UPDATE."""
+    return tuple(state for state, allowed in TRANSITIONS.items() if following in allowed)
+
+
+class Lane(StrEnum):
+    """Two lanes by file size, so that a small import never waits behind a big one."""
+
+    SMALL = "small"
+    LARGE = "large"

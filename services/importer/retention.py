@@ -1,0 +1,81 @@
+"""What is removed when it is old, each by its own setting: uploaded files, row errors, outcomes, history."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+
+import structlog
+
+from runtime.database import Database
+from runtime.errors import ServiceError
+from runtime.objects import ObjectStore, StorageUnavailable
+from services.importer import dispatch_store, retention_store
+from services.importer.engine.report import report_key
+from services.importer.settings import DispatchSettings
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+
+
+class Retention:
+    """Goes through the tenants one by one, as the importer's role under each tenant's own policy."""
+
+    def __init__(
+        self, dispatch: Database, database: Database, objects: ObjectStore, settings: DispatchSettings
+    ) -> None:
+        self._dispatch = dispatch
+        self._database = database
+        self._objects = objects
+        self._settings = settings
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Removes what is old, now and at every interval."""
+        while not stop.is_set():
+            try:
+                await self.sweep()
+            except (ServiceError, StorageUnavailable) as error:
+                log.warning("old things could not be removed", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._settings.retention_seconds)
+
+    async def sweep(self) -> None:
+        """Once, for every tenant."""
+        async with self._dispatch.transaction(None) as connection:
+            tenants = await dispatch_store.tenants_with_imports(connection)
+        for tenant_id in tenants:
+            await self._files(tenant_id)
+            await self._rows(tenant_id)
+
+    async def _files(self, tenant_id: int) -> None:
+        """Objects first, then their rows: a crash between the two is mended by the next sweep."""
+        age = timedelta(days=self._settings.keep_files_days)
+        while True:
+            async with self._database.transaction(tenant_id) as connection:
+                inputs = await retention_store.old_inputs(connection, tenant_id, age, BATCH)
+            for each in inputs:
+                await self._objects.delete(each.object_key)
+                async with self._database.transaction(tenant_id) as connection:
+                    await retention_store.mark_purged(connection, tenant_id, each)
+            if inputs:
+                log.info("old files removed", tenant_id=tenant_id, count=len(inputs))
+            if len(inputs) < BATCH:
+                return
+
+    async def _rows(self, tenant_id: int) -> None:
+        async with self._database.transaction(tenant_id) as connection:
+            reported = await retention_store.imports_with_old_errors(
+                connection, tenant_id, timedelta(days=self._settings.keep_errors_days)
+            )
+        for import_id in reported:
+            await self._objects.delete(self._objects.object_key(report_key(tenant_id, import_id)))
+        async with self._database.transaction(tenant_id) as connection:
+            await retention_store.delete_errors(connection, tenant_id, reported)
+            await retention_store.delete_outcomes(
+                connection, tenant_id, timedelta(days=self._settings.keep_outcomes_days)
+            )
+            await retention_store.delete_history(
+                connection, tenant_id, timedelta(days=self._settings.keep_history_days)
+            )

@@ -1,0 +1,102 @@
+"""Queries of the retention: which rows are old enough, and their removal. Only finished imports are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schema.importer import before_images, import_inputs, imports, row_errors, sightings
+
+
+@dataclass(frozen=True, slots=True)
+class OldInput:
+    """An uploaded object that is not needed any more."""
+
+    import_id: UUID
+    number: int
+    object_key: str
+
+
+def _ended_before(tenant_id: int, age: timedelta) -> ColumnElement[bool]:
+    return and_(imports.c.tenant_id == tenant_id, imports.c.ended_at < func.now() - age)
+
+
+async def old_inputs(connection: AsyncConnection, tenant_id: int, age: timedelta, limit: int) -> list[OldInput]:
+    """Inputs of imports that ended long ago, unless a younger import of the tenant reads the same object."""
+    younger = (
+        select(import_inputs.c.object_key)
+        .join(imports, _same_import())
+        .where(imports.c.tenant_id == tenant_id, func.coalesce(imports.c.ended_at, func.now()) >= func.now() - age)
+    )
+    query = (
+        select(import_inputs.c.import_id, import_inputs.c.number, import_inputs.c.object_key)
+        .join(imports, _same_import())
+        .where(
+            _ended_before(tenant_id, age),
+            import_inputs.c.purged_at.is_(None),
+            import_inputs.c.object_key.not_in(younger),
+        )
+        .limit(limit)
+    )
+    return [OldInput(*row) for row in (await connection.execute(query)).all()]
+
+
+def _same_import() -> ColumnElement[bool]:
+    return and_(imports.c.tenant_id == import_inputs.c.tenant_id, imports.c.import_id == import_inputs.c.import_id)
+
+
+async def mark_purged(connection: AsyncConnection, tenant_id: int, each: OldInput) -> None:
+    """Notes that the object is gone."""
+    await connection.execute(
+        update(import_inputs)
+        .where(
+            import_inputs.c.tenant_id == tenant_id,
+            import_inputs.c.import_id == each.import_id,
+            import_inputs.c.number == each.number,
+        )
+        .values(purged_at=func.now())
+    )
+
+
+async def imports_with_old_errors(connection: AsyncConnection, tenant_id: int, age: timedelta) -> list[UUID]:
+    """Imports that ended long ago and still have row errors."""
+    query = (
+        select(imports.c.import_id)
+        .where(
+            _ended_before(tenant_id, age),
+            select(row_errors.c.import_id)
+            .where(row_errors.c.tenant_id == tenant_id, row_errors.c.import_id == imports.c.import_id)
+            .exists(),
+        )
+        .order_by(imports.c.import_id)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+async def delete_errors(connection: AsyncConnection, tenant_id: int, import_ids: Sequence[UUID]) -> None:
+    """Row errors of these imports."""
+    await connection.execute(
+        delete(row_errors).where(row_errors.c.tenant_id == tenant_id, row_errors.c.import_id.in_(import_ids))
+    )
+
+
+async def delete_outcomes(connection: AsyncConnection, tenant_id: int, age: timedelta) -> None:
+    """What undo would need of imports that are too old to be undone."""
+    old = select(imports.c.import_id).where(_ended_before(tenant_id, age))
+    for table in (sightings, before_images):
+        await connection.execute(delete(table).where(table.c.tenant_id == tenant_id, table.c.import_id.in_(old)))
+
+
+async def delete_history(connection: AsyncConnection, tenant_id: int, age: timedelta) -> None:
+    """Imports themselves, with everything that hangs on them. Imported data stays."""
+    await connection.execute(
+        delete(imports).where(
+            _ended_before(tenant_id, age),
+            ~select(import_inputs.c.import_id).where(_same_import(), import_inputs.c.purged_at.is_(None)).exists(),
+        )
+    )

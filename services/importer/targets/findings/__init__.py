@@ -1,0 +1,1 @@
+"""The findings target: what scanners find, on which assets, with which proof."""

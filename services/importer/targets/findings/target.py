@@ -1,0 +1,116 @@
+"""The findings target as the engine sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.importer.engine.target import Job, Outcomes, Step, Tally
+from services.importer.targets.findings.merge import TEMPLATES, Merge, begin
+from services.importer.targets.findings.merge_affected import merge_affected, merge_evidence
+from services.importer.targets.findings.merge_assets import merge_assets
+from services.importer.targets.findings.merge_findings import merge_findings
+from services.importer.targets.findings.records import FindingsRecord
+from services.importer.targets.findings.rows import FindingsStager
+
+INSERTED, UPDATED, UNCHANGED, SKIPPED = 1, 2, 3, 4
+
+
+class FindingsTarget:
+    """Findings, assets, affected assets and evidence of one report."""
+
+    name = "findings"
+    record_type: Any = FindingsRecord
+    templates: Sequence[Table] = TEMPLATES
+    merge_steps = 6
+
+    def stager(self, job: Job, tally: Tally) -> FindingsStager:
+        """A stager that counts into `tally`."""
+        return FindingsStager(job, tally)
+
+    async def merge(
+        self, connection: AsyncConnection, job: Job, staged: Mapping[Table, str], family: str, tally: Tally, step: Step
+    ) -> Outcomes:
+        """Merges in the order of the references: definitions, assets, instances, proof."""
+        del tally
+        merge = Merge(connection, job, staged, family)
+        await step("waiting for the client")
+        await begin(merge)
+        await step("merging findings")
+        await merge_findings(merge)
+        await step("merging assets")
+        conflicts = await merge_assets(merge)
+        await step("merging affected assets")
+        orphans = await merge_affected(merge)
+        await step("merging evidence")
+        await merge_evidence(merge)
+        await step("counting")
+        await _register_tags(merge)
+        return await _outcomes(merge, conflicts, orphans)
+
+
+async def _register_tags(merge: Merge) -> None:
+    tags = sorted({*merge.job.asset_tags, *merge.job.finding_tags})
+    if tags:
+        await merge.run(
+            "INSERT INTO tags (tenant_id, tag) SELECT :tenant, unnest(CAST(:tags AS text[])) ON CONFLICT DO NOTHING",
+            tags=tags,
+        )
+
+
+async def _outcomes(merge: Merge, conflicts: int, orphans: int) -> Outcomes:
+    """An item's outcome is the strongest of its records': inserted, updated, unchanged, or skipped as said before."""
+    found = await merge.run(
+        f"""
+        SELECT outcome, count(*) AS items FROM (
+            SELECT ordinal, min(outcome) AS outcome FROM (
+                SELECT s.ordinal, CASE WHEN i.first_n IS NULL THEN {SKIPPED} WHEN i.is_new THEN {INSERTED} ELSE {UNCHANGED} END AS outcome
+                FROM {{affected}} s
+                LEFT JOIN merge_affected m ON m.ordinal = s.ordinal AND m.number = s.number
+                LEFT JOIN merge_ids i ON i.first_n = m.n
+                UNION ALL
+                SELECT e.ordinal, {UPDATED} FROM merge_evidence e WHERE e.evidence_id IS NULL
+                UNION ALL
+                SELECT s.ordinal, CASE WHEN m.key IS NULL THEN {SKIPPED} WHEN m.is_new THEN {INSERTED}
+                                       WHEN m.is_changed THEN {UPDATED} ELSE {UNCHANGED} END
+                FROM {{findings}} s LEFT JOIN merge_findings m ON m.source = s.ctid
+                UNION ALL
+                SELECT s.ordinal, CASE WHEN m.asset_id IS NULL THEN {SKIPPED} WHEN m.is_new THEN {INSERTED}
+                                       WHEN m.is_changed THEN {UPDATED} ELSE {UNCHANGED} END
+                FROM {{assets}} s JOIN merge_refs r USING (ref)
+                LEFT JOIN merge_assets m ON m.asset_id = r.asset_id AND m.ordinal = s.ordinal
+            ) each GROUP BY ordinal
+        ) item GROUP BY outcome
+        """  # noqa: S608  (constants of this module)
+    )
+    counts: dict[int, int] = {row.outcome: row.items for row in found}
+    entities = {
+        "findings": await merge.count("SELECT count(*) FROM merge_findings"),
+        "assets": await merge.count("SELECT count(*) FROM merge_assets"),
+        "finding_assets": await merge.count(
+            "SELECT count(*) FROM (SELECT DISTINCT finding_id, asset_id FROM merge_affected) p"
+        ),
+        "evidence": await merge.count("SELECT count(*) FROM merge_evidence"),
+    }
+    return Outcomes(
+        inserted=counts.get(INSERTED, 0),
+        updated=counts.get(UPDATED, 0),
+        unchanged=counts.get(UNCHANGED, 0),
+        skipped=counts.get(SKIPPED, 0),
+        entities=entities,
+        cautions=_cautions(conflicts, orphans),
+    )
+
+
+def _cautions(conflicts: int, orphans: int) -> list[tuple[str, str, int]]:
+    cautions = []
+    if conflicts:
+        cautions.append(("ASSET_CONFLICT", "An asset matches several existing ones; the oldest was taken.", conflicts))
+    if orphans:
+        cautions.append(
+            ("DEFINITION_MISSING", "An instance names a finding or asset that the file does not define.", orphans)
+        )
+    return cautions

@@ -1,0 +1,154 @@
+"""The worker: message -> claim -> run -> ack. It parses nothing itself and serves no requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+
+import structlog
+
+from runtime.database import Database
+from runtime.errors import ServiceError
+from runtime.jetstream import Delivery, JobQueue, QueueUnavailable
+from runtime.objects import ObjectStore
+from runtime.telemetry import child_of, trace_id_of
+from services.importer import job_message, metrics
+from services.importer.engine import claims, janitor
+from services.importer.engine.attempt import Attempt, Ending
+from services.importer.engine.claims import Claim, Refusal
+from services.importer.engine.runner import Limits
+from services.importer.engine.target import Target
+from services.importer.model import Lane
+
+log = structlog.get_logger(__name__)
+
+FETCH_SECONDS = 5.0
+# A lease of 60 s is renewed four times; the queue's own clock (60 s) is satisfied more often than that.
+MESSAGE_BEAT_SECONDS = 15.0
+DATABASE_AWAY_SECONDS = 5.0
+JANITOR_SECONDS = 60.0
+
+
+class Worker:
+    """Slots in two lanes, each running one import at a time."""
+
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectStore,
+        queue: JobQueue,
+        targets: Mapping[str, Target],
+        *,
+        lease: timedelta,
+        slots: Mapping[Lane, int],
+        limits: Limits,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._queue = queue
+        self._targets = targets
+        self._lease = lease
+        self._slots = slots
+        self._limits = limits
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop` is set, then hands over what is in hand at its next chunk."""
+        async with asyncio.TaskGroup() as group:
+            for lane, count in self._slots.items():
+                for _ in range(count):
+                    group.create_task(self._work(lane, stop))
+            group.create_task(self._tidy(stop))
+
+    async def _work(self, lane: Lane, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            delivery = await self._queue.fetch(lane, timeout=FETCH_SECONDS)
+            if delivery is None:
+                continue
+            if stop.is_set():
+                await delivery.nak()
+                return
+            try:
+                await self._handle(lane, delivery, stop)
+            except QueueUnavailable as error:
+                # The import's state is in the database; the message comes again, finds that, and is dropped.
+                log.warning("a message could not be settled", error=str(error))
+
+    async def _tidy(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await janitor.sweep(self._database, self._targets)
+            except ServiceError as error:
+                log.warning("staging could not be swept", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), JANITOR_SECONDS)
+
+    async def _handle(self, lane: Lane, delivery: Delivery, stop: asyncio.Event) -> None:
+        message = job_message.decode(delivery.data)
+        if message is None:
+            metrics.BAD_MESSAGES.inc()
+            log.error("not a job message", sequence=delivery.sequence)
+            await delivery.term()
+            return
+        structlog.contextvars.bind_contextvars(import_id=str(message.import_id), tenant_id=message.tenant)
+        try:
+            claimed = await self._claim(message)
+            if isinstance(claimed, Claim):
+                await self._run(lane, claimed, delivery, stop)
+                return
+            log.info("not claimed", refusal=claimed.value)
+            metrics.POISON.inc(int(claimed is Refusal.POISON))
+            await delivery.ack_sync()
+        except QueueUnavailable:
+            raise
+        except ServiceError as error:
+            log.warning("could not claim", error=str(error))
+            await delivery.nak(delay=DATABASE_AWAY_SECONDS)
+        finally:
+            structlog.contextvars.unbind_contextvars("import_id", "tenant_id", "trace_id", "attempt")
+
+    async def _claim(self, message: job_message.JobMessage) -> Claim | Refusal:
+        async with self._database.transaction(message.tenant) as connection:
+            return await claims.claim(connection, message.tenant, message.import_id, self._owner, self._lease)
+
+    async def _run(self, lane: Lane, claim: Claim, delivery: Delivery, stop: asyncio.Event) -> None:
+        structlog.contextvars.bind_contextvars(trace_id=trace_id_of(child_of(claim.traceparent)), attempt=claim.attempt)
+        metrics.TAKEOVERS.inc(int(claim.is_takeover))
+        if claim.attempt == 1:
+            metrics.QUEUE_AGE.labels(lane).observe(claim.queued_seconds)
+        log.info("import started", target=claim.target, size_bytes=claim.size, is_takeover=claim.is_takeover)
+        began = time.monotonic()
+        beat = _MessageBeat(delivery)
+        target = self._targets[claim.target]
+        with metrics.RUNNING.labels(lane).track_inprogress():
+            attempt = Attempt(self._database, self._objects, target, claim, self._limits, stop, beat)
+            ending = await attempt.run()
+        seconds = time.monotonic() - began
+        metrics.JOB_DURATION.labels(ending).observe(seconds)
+        log.info("import attempt ended", ending=ending, seconds=round(seconds, 3))
+        if ending is Ending.FENCED:
+            # Whoever took over owns the message now.
+            return
+        await delivery.ack_sync()
+
+
+class _MessageBeat:
+    """Tells the queue now and then that a message is being worked on; an outage of the queue is no reason to stop."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._beat_at = time.monotonic()
+
+    async def __call__(self) -> None:
+        if time.monotonic() - self._beat_at < MESSAGE_BEAT_SECONDS:
+            return
+        self._beat_at = time.monotonic()
+        try:
+            await self._delivery.in_progress()
+        except QueueUnavailable as error:
+            log.warning("the queue could not be told of progress", error=str(error))

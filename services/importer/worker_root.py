@@ -1,0 +1,82 @@
+"""Composition root of the worker: settings -> adapters -> worker, with a health service beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import grpc
+import structlog
+import uvloop
+from grpc_health.v1 import health_pb2_grpc
+
+from runtime.database import Database
+from runtime.health import Health, watching
+from runtime.jetstream import JobQueue
+from runtime.objects import ObjectStore
+from runtime.server import start, stopped_by_signal
+from runtime.settings import load
+from runtime.storage import object_store
+from runtime.telemetry import configure_logging, start_metrics
+from services.importer.engine.runner import Limits
+from services.importer.model import Lane
+from services.importer.settings import WorkerSettings
+from services.importer.targets.findings.target import FindingsTarget
+from services.importer.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+
+def run() -> None:
+    """Works until SIGTERM or SIGINT."""
+    settings = load(WorkerSettings)
+    configure_logging("worker", settings.log_level)
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: WorkerSettings) -> None:
+    database = Database(
+        settings.database_url.get_secret_value(), application_name="hythe-worker", pool_size=settings.database_pool
+    )
+    objects = object_store(settings)
+    queue = await JobQueue.connect(settings.nats_url.get_secret_value(), name="hythe-worker")
+    health = Health((), (database.ping, objects.ping))
+    async with AsyncExitStack() as stack:
+        stop = stopped_by_signal(stack)
+        stack.callback(start_metrics(settings.metrics_listen))
+        stack.callback(objects.close)
+        stack.push_async_callback(database.close)
+        stack.push_async_callback(queue.close)
+        await stack.enter_async_context(watching(health))
+        server = grpc.aio.server()
+        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        await start(server, settings.health_listen)
+        stack.push_async_callback(server.stop, 1)
+        log.info("working", small_slots=settings.small_slots, large_slots=settings.large_slots)
+        working = asyncio.create_task(build_worker(settings, database, objects, queue).run(stop))
+        await asyncio.wait({working, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        await health.stop()
+        # What is in hand goes on to its next chunk. Whoever sent the signal decides how long that may take.
+        await working
+    log.info("stopped")
+
+
+def build_worker(settings: WorkerSettings, database: Database, objects: ObjectStore, queue: JobQueue) -> Worker:
+    """The worker of these settings."""
+    target = FindingsTarget()
+    return Worker(
+        database,
+        objects,
+        queue,
+        {target.name: target},
+        lease=timedelta(seconds=settings.lease_seconds),
+        slots={Lane.SMALL: settings.small_slots, Lane.LARGE: settings.large_slots},
+        limits=Limits(
+            chunk_records=settings.chunk_records,
+            chunk_bytes=settings.chunk_bytes,
+            chunk_seconds=settings.chunk_seconds,
+            parser_memory_bytes=settings.parser_memory_bytes,
+            chunk_statement=timedelta(seconds=settings.lease_seconds),
+        ),
+    )

@@ -1,0 +1,130 @@
+"""A worker's view of a database of its own: seeded imports, and the steps of the engine one by one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from uuid_utils.compat import uuid7
+
+from runtime.database import Database
+from services.importer.engine import claims
+from services.importer.engine.claims import Claim
+from services.importer.engine.flip import flip
+from services.importer.engine.frames import Rejected
+from services.importer.engine.progress import Progress
+from services.importer.engine.staging import Checkpoint, Staging
+from services.importer.engine.target import Tally
+from services.importer.targets.findings.target import FindingsTarget
+from tests.stack import Database as TestDatabase
+
+TENANT = 1
+LEASE = timedelta(seconds=60)
+
+
+@dataclass
+class Engine:
+    """One client with one report, and imports into it."""
+
+    worker: Database
+    admin: psycopg.AsyncConnection[dict[str, Any]]
+    client_id: int
+    report_id: int
+
+    async def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
+        """Past row-level security."""
+        return await (await self.admin.execute(query.encode(), parameters)).fetchall()
+
+    async def value(self, query: str, *parameters: object) -> Any:
+        (row,) = await self.rows(query, *parameters)
+        return next(iter(row.values()))
+
+    async def queued(self, *, asset_tags: Sequence[str] = (), finding_tags: Sequence[str] = (), size: int = 10) -> UUID:
+        """An import as its trigger leaves it."""
+        import_id = UUID(str(uuid7()))
+        await self.admin.execute(
+            "INSERT INTO imports (tenant_id, import_id, client_id, report_id, target, source, key, file_name, file_type, "
+            "file_size, lane, state, user_id, user_email, asset_tags, finding_tags) "
+            "VALUES (%s, %s, %s, %s, 'findings', 'nessus', 'k', 'f', 'text/xml', %s, 'small', 'QUEUED', 1, 'u', %s, %s)",
+            (TENANT, import_id, self.client_id, self.report_id, size, list(asset_tags), list(finding_tags)),
+        )
+        await self.admin.execute(
+            "INSERT INTO import_inputs (tenant_id, import_id, number, object_key, etag, size) VALUES (%s, %s, 0, 'k', 'e', %s)",
+            (TENANT, import_id, size),
+        )
+        await self.admin.execute("INSERT INTO import_claims (tenant_id, import_id) VALUES (%s, %s)", (TENANT, import_id))
+        await self.admin.execute("INSERT INTO import_progress (tenant_id, import_id) VALUES (%s, %s)", (TENANT, import_id))
+        await self.admin.execute(
+            "INSERT INTO outbox (tenant_id, import_id, lane) VALUES (%s, %s, 'small')", (TENANT, import_id)
+        )
+        return import_id
+
+    async def claimed(self, import_id: UUID, owner: str = "test") -> Claim:
+        async with self.worker.transaction(TENANT) as connection:
+            claim = await claims.claim(connection, TENANT, import_id, owner, LEASE)
+        assert isinstance(claim, Claim)
+        return claim
+
+    async def staged(
+        self, claim: Claim, items: Sequence[Iterable[Any]], rejected: Sequence[Rejected] = (), empty: int = 0
+    ) -> tuple[Staging, Checkpoint]:
+        """The items in staging, complete."""
+        target, tally = FindingsTarget(), Tally()
+        stager = target.stager(claim.job, tally)
+        for ordinal, records in enumerate(items, start=1):
+            tally.staged += stager.add(ordinal, records)
+        tally.read, tally.rejected = len(items) + len(rejected) + empty, len(rejected)
+        staging = Staging(TENANT, claim.job.import_id, target.templates)
+        checkpoint = Checkpoint(tally.read, is_complete=True, format="test", family="test", tally=tally)
+        async with self.worker.transaction(TENANT) as connection:
+            await claims.hold(connection, claim)
+            await staging.prepare(connection)
+            await staging.write(connection, stager.take(), rejected)
+            await staging.save(
+                connection, attempt=claim.attempt, ordinal=tally.read, is_complete=True, kept=checkpoint
+            )
+            await staging.analyze(connection)
+        return staging, checkpoint
+
+    async def imported(self, items: Sequence[Iterable[Any]], rejected: Sequence[Rejected] = (), **tags: Any) -> UUID:
+        """The items, through staging and the flip."""
+        claim = await self.claimed(await self.queued(**tags))
+        staging, checkpoint = await self.staged(claim, items, rejected)
+        target = FindingsTarget()
+        await flip(self.worker, target, claim, staging, checkpoint, Progress(1, target.merge_steps))
+        return claim.job.import_id
+
+    async def outcome(self, import_id: UUID) -> dict[str, int]:
+        """The counters that add up to read, those above zero."""
+        (row,) = await self.rows("SELECT * FROM import_progress WHERE import_id = %s", import_id)
+        names = ("inserted", "updated", "unchanged", "deleted", "skipped", "rejected")
+        assert row["read"] == sum(row[name] for name in names)
+        return {name: row[name] for name in names if row[name]}
+
+
+@pytest.fixture
+async def engine(database: TestDatabase) -> AsyncIterator[Engine]:
+    worker = Database(database.url("hythe_worker"), application_name="test-worker")
+    admin = await psycopg.AsyncConnection.connect(database.superuser_url, autocommit=True, row_factory=dict_row)
+    try:
+        client = await (
+            await admin.execute("INSERT INTO clients (tenant_id, name) VALUES (1, 'c') RETURNING client_id")
+        ).fetchone()
+        assert client is not None
+        report = await (
+            await admin.execute(
+                "INSERT INTO reports (tenant_id, client_id, name) VALUES (1, %s, 'r') RETURNING report_id",
+                (client["client_id"],),
+            )
+        ).fetchone()
+        assert report is not None
+        yield Engine(worker, admin, client["client_id"], report["report_id"])
+    finally:
+        await admin.close()
+        await worker.close()
