@@ -37,6 +37,8 @@ BEGIN
         'GRANT CONNECT ON DATABASE %I TO hythe_owner, hythe_upload, hythe_importer, hythe_dispatch, hythe_worker, '
         'hythe_status, hythe_identity, hythe_audit', current_database());
     EXECUTE format('GRANT CREATE ON DATABASE %I TO hythe_owner', current_database());
+    -- A merge works in temporary tables.
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO hythe_worker', current_database());
 END
 $$;
 

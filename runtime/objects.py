@@ -1,0 +1,127 @@
+"""The object store: presigned URLs, metadata, pinned reading and streamed writing over any S3 API.
+
+The minio SDK blocks, so calls run in a pool of threads of their own: a slow store then holds up nothing else. `open`
+alone is called from the thread or process that reads.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import urllib3
+from minio import Minio
+
+from runtime.errors import PayloadTooLarge
+from runtime.multipart import StreamedWrite
+from runtime.reading import ObjectReader
+from runtime.storage import ObjectChanged, ObjectMissing, StorageThreads, StorageUnavailable
+
+__all__ = ["ObjectChanged", "ObjectInfo", "ObjectMissing", "ObjectReader", "ObjectStore", "StorageUnavailable"]
+
+THREADS = 16
+CONNECT_SECONDS = 3
+CALL_SECONDS = 20
+PUBLIC_PATH = "/cloud/uploads/"
+
+
+class ObjectInfo(NamedTuple):
+    """Size in bytes, and the ETag without quotes."""
+
+    size: int
+    etag: str
+
+
+class ObjectStore:
+    """One bucket, with all keys under one prefix."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        access_key: str,
+        secret_key: str,
+        *,
+        bucket: str,
+        prefix: str,
+        region: str,
+        secure: bool,
+        public_url: str,
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = prefix.strip("/")
+        self._public_url = public_url.rstrip("/")
+        self._endpoint = (endpoint, access_key, secret_key, region, secure)
+        self._threads = StorageThreads(THREADS)
+        retry = urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False)
+        self._http = urllib3.PoolManager(
+            maxsize=THREADS,
+            block=True,
+            retries=retry,
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=CALL_SECONDS),
+        )
+        self._client = self._make_client(self._http)
+
+    def _make_client(self, http: urllib3.PoolManager) -> Minio:
+        endpoint, access_key, secret_key, region, secure = self._endpoint
+        client = Minio(endpoint, access_key, secret_key, secure=secure, region=region, http_client=http)
+        # The gateway rewrites paths, so the bucket must be in the path, on AWS too.
+        client.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+        return client
+
+    def object_key(self, key: str) -> str:
+        """The key in the bucket of what the API calls `key`."""
+        return f"{self._prefix}/{key}"
+
+    def presigned_put_url(self, key: str, life: timedelta) -> str:
+        """A URL that lets its holder write this one object for a while. It is a credential: never log it."""
+        signed = urlsplit(self._client.presigned_put_object(self._bucket, self.object_key(key), expires=life))
+        public = urlsplit(self._public_url)
+        path = PUBLIC_PATH + signed.path.removeprefix(f"/{self._bucket}/{self._prefix}/")
+        return urlunsplit((public.scheme, public.netloc, path, signed.query, ""))
+
+    async def head(self, object_key: str) -> ObjectInfo:
+        """Raises ObjectMissing or StorageUnavailable."""
+        found = await self._threads.run(self._client.stat_object, self._bucket, object_key)
+        return ObjectInfo(size=found.size or 0, etag=(found.etag or "").strip('"'))
+
+    def open(self, object_key: str, etag: str, offset: int = 0) -> ObjectReader:
+        """The bytes of exactly this version, from `offset`. Blocking."""
+        return ObjectReader(self._make_client, self._bucket, object_key, etag, offset)
+
+    async def put_stream(self, object_key: str, chunks: AsyncIterator[bytes], *, max_bytes: int) -> ObjectInfo:
+        """Write what comes, holding two parts of 8 to 16 MiB at most; nothing of it is left behind when it ends early.
+
+        Raises PayloadTooLarge when more than `max_bytes` come.
+        """
+        size = 0
+        async with StreamedWrite(self._client, self._http, self._threads, self._bucket, object_key, max_bytes) as write:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > max_bytes:
+                    raise PayloadTooLarge(
+                        "FILE_TOO_LARGE", f"The file is larger than {max_bytes} bytes.", max_bytes=str(max_bytes)
+                    )
+                await write.add(chunk)
+        return await self.head(object_key)
+
+    async def put(self, object_key: str, data: bytes, content_type: str) -> None:
+        await self._threads.run(
+            self._client.put_object, self._bucket, object_key, io.BytesIO(data), len(data), content_type=content_type
+        )
+
+    async def delete(self, object_key: str) -> None:
+        """Deleting what is not there is no error."""
+        await self._threads.run(self._client.remove_object, self._bucket, object_key)
+
+    async def ping(self) -> None:
+        """Raises StorageUnavailable when the bucket cannot be used."""
+        if not await self._threads.run(self._client.bucket_exists, self._bucket):
+            raise StorageUnavailable(f"there is no bucket {self._bucket}")
+
+    def close(self) -> None:
+        """Wait for the calls that run, which their time limits bound."""
+        self._threads.close()
+        self._http.clear()

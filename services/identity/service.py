@@ -1,0 +1,178 @@
+"""The native gRPC face of the service: convert, call the use case, convert back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.api.httpbody_pb2 import HttpBody
+
+from hythe.identity.v1 import identity_pb2 as pb
+from hythe.identity.v1 import well_known_pb2
+from hythe.identity.v1.identity_pb2_grpc import IdentityServiceServicer
+from hythe.identity.v1.well_known_pb2_grpc import WellKnownServicer
+from runtime.auth import ApiKey, Basic, current_credential, current_principal, current_request
+from services.identity.api_keys import ApiKeys
+from services.identity.credentials import Credentials
+from services.identity.logins import Logins
+from services.identity.messages import (
+    key_message,
+    principal_message,
+    tenant_message,
+    token_message,
+    user_message,
+    workspace_message,
+)
+from services.identity.signing import KeyRing
+from services.identity.tenants import Tenants
+from services.identity.users import Users
+from services.identity.workspaces import Workspaces
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """All that the servicers call."""
+
+    keys: KeyRing
+    logins: Logins
+    credentials: Credentials
+    tenants: Tenants
+    users: Users
+    api_keys: ApiKeys
+    workspaces: Workspaces
+
+
+class IdentityService(IdentityServiceServicer):
+    def __init__(self, use_cases: UseCases) -> None:
+        self._do = use_cases
+
+    async def Authenticate(self, request: pb.AuthenticateRequest, context: Context) -> pb.AuthenticateResponse:
+        peer = current_request().peer
+        token = await self._do.logins.authenticate(request.username, request.password, address=peer)
+        return pb.AuthenticateResponse(token=token_message(token))
+
+    async def RefreshToken(self, request: pb.RefreshTokenRequest, context: Context) -> pb.RefreshTokenResponse:
+        token = await self._do.logins.refresh(current_principal(), current_credential())
+        return pb.RefreshTokenResponse(token=token_message(token))
+
+    async def GetKeySet(self, request: pb.GetKeySetRequest, context: Context) -> pb.GetKeySetResponse:
+        return pb.GetKeySetResponse(jwks_json=self._do.keys.jwks())
+
+    async def Resolve(self, request: pb.ResolveRequest, context: Context) -> pb.ResolveResponse:
+        if request.WhichOneof("credential") == "basic":
+            credential: ApiKey | Basic = Basic(request.basic.username, request.basic.secret)
+        else:
+            credential = ApiKey(request.api_key)
+        principal = await self._do.credentials.resolve(credential)
+        return pb.ResolveResponse(principal=principal_message(principal))
+
+    async def WhoAmI(self, request: pb.WhoAmIRequest, context: Context) -> pb.WhoAmIResponse:
+        principal = current_principal()
+        tenant = await self._do.logins.who_am_i(principal)
+        return pb.WhoAmIResponse(principal=principal_message(principal), tenant_name=tenant.name)
+
+    async def CreateTenant(self, request: pb.CreateTenantRequest, context: Context) -> pb.CreateTenantResponse:
+        created = await self._do.tenants.create(current_principal(), request.name, request.admin_email)
+        tenant, admin, password = created
+        return pb.CreateTenantResponse(
+            tenant=tenant_message(tenant), admin=user_message(admin), admin_password=password
+        )
+
+    async def ListTenants(self, request: pb.ListTenantsRequest, context: Context) -> pb.ListTenantsResponse:
+        page = await self._do.tenants.list(
+            current_principal(), page_size=request.page_size, page_token=request.page_token
+        )
+        return pb.ListTenantsResponse(tenants=map(tenant_message, page.items), next_page_token=page.next_token)
+
+    async def SetTenantDisabled(
+        self, request: pb.SetTenantDisabledRequest, context: Context
+    ) -> pb.SetTenantDisabledResponse:
+        tenant = await self._do.tenants.set_disabled(current_principal(), request.tenant_id, disabled=request.disabled)
+        return pb.SetTenantDisabledResponse(tenant=tenant_message(tenant))
+
+    async def CreateUser(self, request: pb.CreateUserRequest, context: Context) -> pb.CreateUserResponse:
+        account, password = await self._do.users.create(
+            current_principal(),
+            request.email,
+            role=request.role,
+            service_account=request.service_account,
+            client_ids=request.client_ids,
+        )
+        return pb.CreateUserResponse(user=user_message(account), password=password)
+
+    async def ListUsers(self, request: pb.ListUsersRequest, context: Context) -> pb.ListUsersResponse:
+        page = await self._do.users.list(
+            current_principal(), page_size=request.page_size, page_token=request.page_token
+        )
+        return pb.ListUsersResponse(users=map(user_message, page.items), next_page_token=page.next_token)
+
+    async def SetUserDisabled(self, request: pb.SetUserDisabledRequest, context: Context) -> pb.SetUserDisabledResponse:
+        account = await self._do.users.set_disabled(current_principal(), request.user_id, disabled=request.disabled)
+        return pb.SetUserDisabledResponse(user=user_message(account))
+
+    async def SetUserRole(self, request: pb.SetUserRoleRequest, context: Context) -> pb.SetUserRoleResponse:
+        account = await self._do.users.set_role(
+            current_principal(), request.user_id, role=request.role, client_ids=request.client_ids
+        )
+        return pb.SetUserRoleResponse(user=user_message(account))
+
+    async def RotatePassword(self, request: pb.RotatePasswordRequest, context: Context) -> pb.RotatePasswordResponse:
+        password = await self._do.users.rotate_password(current_principal(), request.user_id)
+        return pb.RotatePasswordResponse(password=password)
+
+    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Context) -> pb.CreateApiKeyResponse:
+        key, secret = await self._do.api_keys.create(
+            current_principal(),
+            request.user_id,
+            name=request.name,
+            scopes=request.scopes,
+            life_days=request.life_days,
+        )
+        return pb.CreateApiKeyResponse(api_key=key_message(key), secret=secret)
+
+    async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Context) -> pb.ListApiKeysResponse:
+        page = await self._do.api_keys.list(
+            current_principal(), page_size=request.page_size, page_token=request.page_token
+        )
+        return pb.ListApiKeysResponse(api_keys=map(key_message, page.items), next_page_token=page.next_token)
+
+    async def SetApiKeyDisabled(
+        self, request: pb.SetApiKeyDisabledRequest, context: Context
+    ) -> pb.SetApiKeyDisabledResponse:
+        key = await self._do.api_keys.set_disabled(current_principal(), request.api_key_id, disabled=request.disabled)
+        return pb.SetApiKeyDisabledResponse(api_key=key_message(key))
+
+    async def RotateApiKey(self, request: pb.RotateApiKeyRequest, context: Context) -> pb.RotateApiKeyResponse:
+        key, secret = await self._do.api_keys.rotate(
+            current_principal(), request.api_key_id, grace_seconds=request.grace_seconds
+        )
+        return pb.RotateApiKeyResponse(api_key=key_message(key), secret=secret)
+
+    async def CreateWorkspace(self, request: pb.CreateWorkspaceRequest, context: Context) -> pb.CreateWorkspaceResponse:
+        workspace = await self._do.workspaces.create(current_principal(), dialect=request.dialect, name=request.name)
+        return pb.CreateWorkspaceResponse(workspace=workspace_message(workspace))
+
+    async def ListWorkspaces(self, request: pb.ListWorkspacesRequest, context: Context) -> pb.ListWorkspacesResponse:
+        page = await self._do.workspaces.list(
+            current_principal(), page_size=request.page_size, page_token=request.page_token
+        )
+        return pb.ListWorkspacesResponse(workspaces=map(workspace_message, page.items), next_page_token=page.next_token)
+
+    async def SetWorkspaceDisabled(
+        self, request: pb.SetWorkspaceDisabledRequest, context: Context
+    ) -> pb.SetWorkspaceDisabledResponse:
+        workspace = await self._do.workspaces.set_disabled(
+            current_principal(), request.workspace_id, disabled=request.disabled
+        )
+        return pb.SetWorkspaceDisabledResponse(workspace=workspace_message(workspace))
+
+
+class WellKnown(WellKnownServicer):
+    def __init__(self, use_cases: UseCases) -> None:
+        self._do = use_cases
+
+    async def GetJwks(self, request: well_known_pb2.GetJwksRequest, context: Context) -> HttpBody:
+        return HttpBody(content_type="application/json", data=self._do.keys.jwks().encode())

@@ -1,0 +1,74 @@
+"""What a format is: a name, `sniff`, `walk` and `read`; and the three ways a file can be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+
+class ByteStream(Protocol):
+    """The bytes of one input, once, forward only."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; fewer are no end of file, none are."""
+
+
+class Position(NamedTuple):
+    """Where an item begins: line from 1, byte offset from 0, element path or record number as text. Zero and "" are unknown."""
+
+    line: int = 0
+    offset: int = 0
+    path: str = ""
+
+
+class Item(NamedTuple):
+    """One item of `walk`, the unit of conservation: it ends as exactly one outcome."""
+
+    raw: Any
+    position: Position
+
+
+class WrongFormat(Exception):
+    """The file is not of this format at all ("not mine"). The message says what was found instead."""
+
+
+class DamagedFile(Exception):
+    """The file is of this format and its structure is broken: the import fails, nothing of it is kept.
+
+    `code` is stable (`TRUNCATED`, `MALFORMED_XML`, `ENTITY_FORBIDDEN`, `TOO_DEEP`, …); `position` says where.
+    """
+
+    def __init__(self, code: str, message: str, position: Position | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.position = position or Position()
+
+
+class RecordError(Exception):
+    """One item cannot be used; the import goes on. `value` is the offending text, cut by the engine."""
+
+    def __init__(self, code: str, field: str, message: str, value: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+        self.message = message
+        self.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One entry of the registry.
+
+    `family` is the tool family of finding identity; formats of one tool share it. `sniff` sees the first 4,096 bytes (fewer when
+    the file is shorter). `walk` raises `WrongFormat` before its first item or `DamagedFile` at any time; a file cut short is
+    always `DamagedFile`. `read` maps one raw item to records, or raises `RecordError`.
+    """
+
+    name: str
+    family: str
+    target: str
+    sniff: Callable[[bytes], bool]
+    walk: Callable[[ByteStream], Iterator[Item]]
+    read: Callable[[Any], Iterable[Any]]

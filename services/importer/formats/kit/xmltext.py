@@ -1,0 +1,78 @@
+"""The rules of XML for text: references that it forbids, and the plain text between two tags."""
+
+from __future__ import annotations
+
+import re
+
+from services.importer.formats.kit.encoding import REPLACEMENT, is_tidy
+
+# References to characters that XML 1.0 does not have. Expat stops at one for good, so they are replaced beforehand.
+_FORBIDDEN_REFERENCE = re.compile(
+    rb"&#(?:0*(?:[0-8]|1[124-9]|2[0-9]|3[01]|5529[6-9]|55[3-9][0-9]{2}|56[0-9]{3}|57[0-2][0-9]{2}|573[0-3][0-9]|5734[0-3]"
+    rb"|6553[45]|11141(?:1[2-9]|[2-9][0-9])|1114[2-9][0-9]{2}|111[5-9][0-9]{3}|11[2-9][0-9]{4}|1[2-9][0-9]{5}|[2-9][0-9]{6}"
+    rb"|[1-9][0-9]{7,20})"
+    rb"|x0*(?:[0-8bcefBCEF]|1[0-9a-fA-F]|[dD][89a-fA-F][0-9a-fA-F]{2}|[fF]{3}[efEF]"
+    rb"|1[1-9a-fA-F][0-9a-fA-F]{4}|[2-9a-fA-F][0-9a-fA-F]{5}|[1-9a-fA-F][0-9a-fA-F]{6,20}));"
+)
+_CDATA_BORDER = re.compile(rb"<!\[CDATA\[|\]\]>")
+_REFERENCE = re.compile(rb"&(?:(lt|gt|amp|quot|apos)|#(x)?([0-9a-fA-F]{1,6}));|&")
+_NAMED = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
+_REFERENCE_BYTES = 64
+
+
+def unfinished_reference(data: bytes) -> int:
+    """How many bytes at the end may begin a reference that is not complete."""
+    at = data.rfind(b"&", -_REFERENCE_BYTES)
+    return len(data) - at if at >= 0 and data.find(b";", at) < 0 else 0
+
+
+def without_forbidden_references(data: bytes, in_cdata: bool) -> tuple[bytes, int]:
+    """`data` with forbidden references replaced by U+FFFD, and how many there were.
+
+    In a CDATA section a reference is just text, and stays. `in_cdata` tells whether `data` begins in one.
+    """
+    if b"&" not in data or not _FORBIDDEN_REFERENCE.search(data):
+        return data, 0
+    parts, replaced, at = [], 0, 0
+    while at < len(data):
+        border = _CDATA_BORDER.search(data, at)
+        end = border.end() if border else len(data)
+        part = data[at:end]
+        if not in_cdata:
+            part, count = _FORBIDDEN_REFERENCE.subn(REPLACEMENT, part)
+            replaced += count
+        parts.append(part)
+        if border:
+            in_cdata = border[0] != b"]]>"
+        at = end
+    return b"".join(parts), replaced
+
+
+def plain_text(raw: bytes) -> str | None:
+    """The text that `raw`, the bytes between two tags, stands for; None where only a parser can tell.
+
+    That is where something is not valid, or there is markup or a reference of another kind than the common ones.
+    """
+    # Text must not hold `]]>`; any `>` is written as a reference by the tools, and a search for one byte is cheap.
+    if b"<" in raw or b">" in raw or not is_tidy(raw):
+        return None
+    if b"\r" in raw:
+        raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"&" in raw:
+        try:
+            raw = _REFERENCE.sub(_character, raw)
+        except ValueError:
+            return None
+    return raw.decode("utf-8")
+
+
+def _character(reference: re.Match[bytes]) -> bytes:
+    if reference[1]:
+        return _NAMED[reference[1]]
+    if not reference[3]:
+        raise ValueError(reference[0])
+    code = int(reference[3], 16 if reference[2] else 10)
+    # Below U+D800 all but the controls are characters; the rest is left to the parser.
+    if code not in {0x9, 0xA, 0xD} and not 0x20 <= code < 0xD800:  # noqa: PLR2004
+        raise ValueError(reference[0])
+    return chr(code).encode()

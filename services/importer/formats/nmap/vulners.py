@@ -1,0 +1,137 @@
+"""Reads the output of Nmap's vulners script: which vulnerabilities of which products.
+
+The tables are the output's machine-readable form since version 1.3; older scripts wrote text alone. A CVE is a finding. Exploits
+and advisories become references of the CVEs that they name; one that names none of them is a finding of its own, so that nothing
+is lost. Sources: the script's own contract test, and DefectDojo's bands of severity.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from services.importer.formats.kit.cvss import system_of
+from services.importer.formats.kit.evidence import evidence
+from services.importer.formats.kit.identifiers import cves_in
+from services.importer.formats.kit.memo import Memo
+from services.importer.formats.kit.severity import severity_of_score, severity_of_word
+from services.importer.formats.kit.values import (
+    KEY_LIMIT,
+    TEXT_LIMIT,
+    TITLE_LIMIT,
+    decimal,
+    finding_key,
+    line,
+    title_number,
+    unique_lines,
+)
+from services.importer.formats.nmap.report import Group, Script, Weakness
+from services.importer.targets.findings.records import Finding, Score, Severity
+
+SOURCE = "Nmap Vulners"
+
+Row = dict[str, str]
+
+# A line of the text: id, score, address and mark with tabs between. Since 1.4 the score reads "cvss3.1: 7.5".
+_ROW = re.compile(
+    r"\s{0,20}(?P<id>[A-Za-z0-9][A-Za-z0-9:._-]{3,100})\s{1,10}(?:(?P<cvss_type>cvss[\d.]{1,4}):\s{0,5})?"
+    r"(?P<cvss>\d{1,2}(?:\.\d{1,2})?)\s{1,10}(?P<href>https?://\S{1,300})(?:\s{1,10}(?P<is_exploit>\*[A-Z ]{0,5}EXPLOIT\*))?\s*",
+    re.ASCII,
+)
+_TYPE_IN_ADDRESS = re.compile(r"https?://vulners\.com/([a-z0-9_-]{1,40})/")
+_FIELDS = ("ai_score", "epss", "epss_percentile", "exploit_known", "exploitation", "kev", "published")
+_HIGHEST = 10.0
+_ROWS = 20_000
+
+
+def weaknesses_of(scripts: Iterable[Script], findings: Memo[tuple[object, ...], Finding]) -> tuple[Weakness, ...]:
+    """The findings of these outputs, each once with all products that have it. `findings` makes equal ones one object."""
+    found: dict[str, list[tuple[str, Row]]] = {}
+    for script in scripts:
+        for group in script.groups or _groups_in(script.output):
+            for row in group.rows[:_ROWS]:
+                if row.get("id", "").strip():
+                    found.setdefault(_name(row), []).append((group.product, row))
+    links: dict[str, list[Row]] = {}
+    for name in [name for name in found if not _is_cve(name)]:
+        row = found[name][0][1]
+        named = [cve for cve in cves_in((name, row.get("title", ""), row.get("href", ""))) if cve in found]
+        for cve in named:
+            links.setdefault(cve, []).append(row)
+        if named:
+            del found[name]
+    return tuple(_weakness(name, seen, links.get(name, []), findings) for name, seen in found.items())
+
+
+def _weakness(
+    name: str, seen: list[tuple[str, Row]], links: list[Row], findings: Memo[tuple[object, ...], Finding]
+) -> Weakness:
+    row = seen[0][1]
+    references = unique_lines(*(_address(each) for each in (row, *links)), row.get("source_href", ""))
+    has_exploit = any(_is_exploit(each) for each in (row, *links))
+    key = (name, references, has_exploit, *(row.get(part, "") for part in ("cvss", "cvss_type", "title", *_FIELDS)))
+    finding = findings.get(key)
+    if finding is None:
+        finding = _finding(name, row, references, has_exploit)
+        findings.put(key, finding, 500 + 2 * len(references))
+    products = list(dict.fromkeys(line(product) for product, _ in seen if product))
+    shown = "\n".join(f"{product}\n    {name}\t{row.get('cvss', '')}\t{_address(row)}" for product in products or ["?"])
+    return Weakness(finding, "\n".join(products)[:TEXT_LIMIT], (evidence("vulners", shown),))
+
+
+def _finding(name: str, row: Row, references: str, has_exploit: bool) -> Finding:
+    base = decimal(row.get("cvss", ""))
+    base = base if base is not None and base <= _HIGHEST else None
+    severity = severity_of_word(row.get("severity", "")) if base is None else severity_of_score(base)
+    # Before the script named the version, the scores were those of CVSS 2.
+    system = system_of(row.get("cvss_type", "")) or "cvss2"
+    title = line(row.get("title", ""), TITLE_LIMIT)
+    about = f"The Vulners database lists {name} for software whose version Nmap detected. The version alone was compared."
+    fields = {part: line(row[part]) for part in _FIELDS if row.get(part)}
+    if kind := line(row.get("type", "")):
+        fields["type"] = kind
+    if has_exploit:
+        fields["exploit_available"] = "true"
+    return Finding(
+        key=finding_key(name, name),
+        number=title_number(name),
+        title=name,
+        severity=Severity.INFORMATIONAL if severity is None else severity,
+        description=f"{title}\n\n{about}" if title and title != name else about,
+        references=references[:TEXT_LIMIT],
+        source=SOURCE,
+        cves=cves_in((name, title)),
+        scores=() if base is None else (Score(system, "", base),),
+        fields=fields,
+    )
+
+
+def _groups_in(output: str) -> list[Group]:
+    groups = [Group("", [])]
+    for text in output.splitlines():
+        if row := _ROW.fullmatch(text):
+            values = {key: value for key, value in row.groupdict().items() if value}
+            kind = _TYPE_IN_ADDRESS.match(values["href"])
+            groups[-1].rows.append({"type": kind[1] if kind else "", **values})
+        elif text.rstrip().endswith(":"):
+            groups.append(Group(text.strip().removesuffix(":"), []))
+    return groups
+
+
+def _name(row: Row) -> str:
+    name = line(row["id"], KEY_LIMIT)
+    return name.upper() if _is_cve(name) else name
+
+
+def _is_cve(name: str) -> bool:
+    return name[:4].upper() == "CVE-"
+
+
+def _is_exploit(row: Row) -> bool:
+    return row.get("is_exploit", "").strip().lower() not in {"", "false"}
+
+
+def _address(row: Row) -> str:
+    if href := row.get("href", "").strip():
+        return href if href.startswith(("http://", "https://")) else ""
+    return f"https://vulners.com/{line(row.get('type', ''), 40) or 'search'}/{line(row['id'], KEY_LIMIT)}"

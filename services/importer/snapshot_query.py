@@ -1,0 +1,83 @@
+"""Reading one import as it stands, with its progress and the names of what it goes into."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, Select, Table, func, select
+
+from schema.importer import clients, import_cancellations, import_progress, imports, reports
+from services.importer.model import State
+from services.importer.snapshot import Caution, Snapshot
+
+COUNTERS = (
+    "processed_bytes",
+    "processed_findings",
+    "processed_assets",
+    "processed_finding_assets",
+    "processed_evidence",
+    "read",
+    "inserted",
+    "updated",
+    "unchanged",
+    "deleted",
+    "skipped",
+    "rejected",
+)
+
+
+def snapshot_query() -> Select[Any]:
+    progress = import_progress
+    return (
+        select(
+            imports,
+            clients.c.name.label("client_name"),
+            reports.c.name.label("report_name"),
+            *(progress.c[name] for name in ("attempt", "phase", "percent", "cautions", *COUNTERS)),
+            func.greatest(imports.c.updated_at, progress.c.updated_at).label("changed_at"),
+            import_cancellations.c.requested_by.is_not(None).label("cancel_requested"),
+        )
+        .join(progress, _same_import(progress))
+        .join(clients, (clients.c.tenant_id == imports.c.tenant_id) & (clients.c.client_id == imports.c.client_id))
+        .outerjoin(reports, (reports.c.tenant_id == imports.c.tenant_id) & (reports.c.report_id == imports.c.report_id))
+        .outerjoin(import_cancellations, _same_import(import_cancellations))
+    )
+
+
+def _same_import(table: Table) -> Any:
+    return (table.c.tenant_id == imports.c.tenant_id) & (table.c.import_id == imports.c.import_id)
+
+
+def snapshot_of(row: Row[*tuple[Any, ...]]) -> Snapshot:
+    return Snapshot(
+        tenant_id=row.tenant_id,
+        import_id=row.import_id,
+        client_id=row.client_id,
+        client_name=row.client_name,
+        report_id=row.report_id,
+        report_name=row.report_name or "",
+        source=row.source,
+        key=row.key,
+        file_name=row.file_name,
+        file_type=row.file_type,
+        file_size=row.file_size,
+        state=State(row.state),
+        user_id=row.user_id,
+        user_email=row.user_email,
+        asset_tags=tuple(row.asset_tags),
+        finding_tags=tuple(row.finding_tags),
+        use_parser_actions=row.use_parser_actions,
+        created_at=row.created_at,
+        updated_at=row.changed_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        error_code=row.error_code or "",
+        error_message=row.error_message or "",
+        error_position=row.error_position or "",
+        phase=row.phase,
+        percent=row.percent,
+        attempt=row.attempt,
+        cancel_requested=row.cancel_requested,
+        counters={name: getattr(row, name) for name in COUNTERS},
+        cautions=tuple(Caution(each["code"], each["message"], each["count"]) for each in row.cautions),
+    )

@@ -1,0 +1,50 @@
+"""The values that `source` may have: which tool wrote a file, and so which formats are tried on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runtime.errors import InvalidArgument
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One slug. `report_formats` go into a report, `asset_formats` bring client assets without one."""
+
+    slug: str
+    display_name: str
+    report_formats: tuple[str, ...] = ()
+    asset_formats: tuple[str, ...] = ()
+
+    @property
+    def is_assets_only(self) -> bool:
+        return not self.report_formats
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.report_formats + self.asset_formats))
+
+
+class Sources:
+    """All sources that can be read, by slug."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._sources = {source.slug: source for source in sorted(sources, key=lambda source: source.slug)}
+
+    def all(self) -> tuple[Source, ...]:
+        return tuple(self._sources.values())
+
+    def check(self, slug: str, *, for_report: bool) -> str:
+        """The slug in lower case; InvalidArgument lists the known ones where it is not among them."""
+        known = [
+            source.slug for source in self.all() if (source.report_formats if for_report else source.asset_formats)
+        ]
+        wanted = slug.strip().lower()
+        if wanted not in known:
+            kind = "source" if for_report else "source of client assets"
+            names = ", ".join(known)
+            raise InvalidArgument(
+                "UNKNOWN_SOURCE", f"There is no {kind} {slug[:64]!r}. Known are: {names}.", known=names
+            )
+        return wanted

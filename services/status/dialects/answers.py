@@ -1,0 +1,69 @@
+"""Documents as the opaque messages that the gateway writes as they are, or as JSON of its own making."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import ListValue, Struct
+
+from runtime.errors import InvalidArgument
+from services.status.json_stream import cut_pieces
+from services.status.metrics import STREAMED_BYTES
+
+JSON = "application/json"
+# A unary answer must stay below the limit of a message, which is 4 MiB.
+MAX_ANSWER_BYTES = 4 * 1024 * 1024 - 64 * 1024
+
+
+async def stream_json(chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[HttpBody]:
+    """A document as pieces; the first says what it is."""
+    content_type = JSON
+    async with aclosing(cut_pieces(chunks)) as pieces:
+        async for piece in pieces:
+            STREAMED_BYTES.inc(len(piece))
+            yield HttpBody(content_type=content_type, data=piece)
+            content_type = ""
+
+
+async def collect_json(chunks: AsyncGenerator[bytes, None]) -> Struct:
+    """A document whole. Raises InvalidArgument when it is too long, without reading on."""
+    collected = bytearray()
+    async with aclosing(chunks) as pieces:
+        async for piece in pieces:
+            collected += piece
+            if len(collected) > MAX_ANSWER_BYTES:
+                raise too_long()
+    return struct(json.loads(collected))
+
+
+def struct(document: Mapping[str, Any]) -> Struct:
+    message = Struct()
+    message.update(dict(document))
+    if message.ByteSize() > MAX_ANSWER_BYTES:
+        raise too_long()
+    return message
+
+
+def list_value(items: list[Any]) -> ListValue:
+    message = ListValue()
+    message.extend(items)
+    return message
+
+
+def payload_of(message: Struct) -> dict[str, Any]:
+    """A request's body; whole numbers come as int."""
+    payload: dict[str, Any] = MessageToDict(message)
+    return payload
+
+
+def too_long() -> InvalidArgument:
+    return InvalidArgument(
+        "PAGE_TOO_LARGE",
+        "The answer would be too long for one page. Ask for fewer with pagination.limit, or for one finding at a time.",
+        field="pagination.limit",
+    )

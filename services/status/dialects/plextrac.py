@@ -1,0 +1,141 @@
+"""The read side of the PlexTrac API: convert, call, convert back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.struct_pb2 import ListValue, Struct
+
+from dialects.plextrac import assets as asset_shapes
+from dialects.plextrac import clients as client_shapes
+from dialects.plextrac import reports as report_shapes
+from dialects.plextrac.findings import flaw_row, scan_output
+from dialects.plextrac.import_detail import my_import_detail
+from dialects.plextrac.imports import my_import_row
+from dialects.plextrac.paging import list_body, page
+from hythe.dialects.plextrac.v2 import plextrac_pb2
+from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracStatusServicer
+from runtime.auth import current_principal
+from services.status import messages
+from services.status.assets import Assets, parse_id
+from services.status.dialects import lists
+from services.status.dialects.answers import collect_json, list_value, payload_of, stream_json, struct
+from services.status.dialects.documents import write_asset_array, write_assets, write_finding_page, write_findings
+from services.status.engagements import Engagements
+from services.status.findings import Findings
+from services.status.imports import Imports
+from services.status.json_stream import write_array
+from services.status.paging import after_import, page_size
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Answer = AsyncIterator[HttpBody]
+# As many errors as a person reads; the native API has them all.
+SHOWN_ERRORS = 100
+
+
+class PlextracStatus(PlextracStatusServicer):
+    """As services.status.service, with shapes from dialects.plextrac."""
+
+    def __init__(self, imports: Imports, engagements: Engagements, findings: Findings, assets: Assets) -> None:
+        self._imports = imports
+        self._engagements = engagements
+        self._findings = findings
+        self._assets = assets
+
+    async def ListMyImports(self, request: plextrac_pb2.ListMyImportsRequest, context: Context) -> ListValue:
+        found, _ = await self._imports.list_own(
+            current_principal(), after=after_import(request.page_token), size=page_size(request.limit, "limit")
+        )
+        return list_value([my_import_row(messages.import_message(one)) for one in found])
+
+    async def GetMyImport(self, request: plextrac_pb2.GetMyImportRequest, context: Context) -> Struct:
+        found, errors, _ = await self._imports.list_row_errors(
+            current_principal(), request.id, after=0, size=SHOWN_ERRORS
+        )
+        return struct(
+            my_import_detail(messages.import_message(found), [messages.row_error_message(error) for error in errors])
+        )
+
+    async def ListClientRows(self, request: plextrac_pb2.Empty, context: Context) -> Answer:
+        async with self._engagements.all_clients(current_principal()) as batches:
+            async for body in stream_json(write_array(batches, client_shapes.client_row)):
+                yield body
+
+    async def ListClients(self, request: plextrac_pb2.ListRequest, context: Context) -> Struct:
+        body = list_body(payload_of(request.payload))
+        total, found = await self._engagements.page_of_clients(current_principal(), lists.listing(body, lists.CLIENTS))
+        return struct(page("data", map(client_shapes.client_object, found), body, total))
+
+    async def GetClient(self, request: plextrac_pb2.ClientRequest, context: Context) -> Struct:
+        client = await self._engagements.get_client(current_principal(), request.client_id)
+        return struct(client_shapes.client_object(client))
+
+    async def ListReportRows(self, request: plextrac_pb2.ClientRequest, context: Context) -> Answer:
+        async with self._engagements.all_reports(current_principal(), request.client_id) as batches:
+            async for body in stream_json(write_array(batches, report_shapes.report_row)):
+                yield body
+
+    async def ListReports(self, request: plextrac_pb2.ListRequest, context: Context) -> Struct:
+        body = list_body(payload_of(request.payload))
+        total, found = await self._engagements.page_of_reports(current_principal(), lists.listing(body, lists.REPORTS))
+        return struct(page("data", map(report_shapes.report_item, found), body, total))
+
+    async def GetReport(self, request: plextrac_pb2.ReportRequest, context: Context) -> Struct:
+        report = await self._engagements.get_report(current_principal(), request.client_id, request.report_id)
+        return struct(report_shapes.report_object(report))
+
+    async def ListFlaws(self, request: plextrac_pb2.ReportRequest, context: Context) -> Answer:
+        async with self._findings.summaries(current_principal(), request.client_id, request.report_id) as batches:
+            async for body in stream_json(write_array(batches, flaw_row)):
+                yield body
+
+    async def GetFlaw(self, request: plextrac_pb2.FlawRequest, context: Context) -> Answer:
+        async with self._findings.opened(
+            current_principal(), request.client_id, request.report_id, request.flaw_id
+        ) as opened:
+            async for body in stream_json(write_findings(opened)):
+                yield body
+
+    async def ListFindings(self, request: plextrac_pb2.ReportListRequest, context: Context) -> Struct:
+        body = list_body(payload_of(request.payload))
+        async with self._findings.opened_page(
+            current_principal(), request.client_id, request.report_id, lists.listing(body, lists.FINDINGS)
+        ) as opened:
+            return await collect_json(write_finding_page(opened, body))
+
+    async def ListReportAssets(self, request: plextrac_pb2.ReportRequest, context: Context) -> Answer:
+        async with self._assets.of_report(current_principal(), request.client_id, request.report_id) as opened:
+            async for body in stream_json(write_asset_array(opened)):
+                yield body
+
+    async def ListClientAssetRows(self, request: plextrac_pb2.ClientRequest, context: Context) -> Answer:
+        async with self._assets.of_client(current_principal(), request.client_id) as opened:
+            async for body in stream_json(write_asset_array(opened)):
+                yield body
+
+    async def GetClientAsset(self, request: plextrac_pb2.AssetRequest, context: Context) -> Struct:
+        async with self._assets.one(current_principal(), request.client_id, request.asset_id) as opened:
+            return await collect_json(write_assets(opened))
+
+    async def ListClientAssets(self, request: plextrac_pb2.ClientListRequest, context: Context) -> Struct:
+        body = list_body(payload_of(request.payload))
+        total, found, counts = await self._assets.page_of_client(
+            current_principal(), request.client_id, lists.listing(body, lists.CLIENT_ASSETS)
+        )
+        items = [asset_shapes.client_asset_item(asset, counts.get(asset["asset_id"], {})) for asset in found]
+        return struct(page("data", items, body, total))
+
+    async def ListTenantAssets(self, request: plextrac_pb2.ListRequest, context: Context) -> Struct:
+        body = list_body(payload_of(request.payload))
+        total, found = await self._assets.page_of_tenant(current_principal(), lists.listing(body, lists.TENANT_ASSETS))
+        return struct(page("assets", map(asset_shapes.tenant_asset, found), body, total))
+
+    async def ListScanOutput(self, request: plextrac_pb2.ScanOutputRequest, context: Context) -> Answer:
+        async with self._findings.evidence(
+            current_principal(), request.client_id, request.report_id, request.flaw_id, parse_id(request.asset_id)
+        ) as batches:
+            async for body in stream_json(write_array(batches, scan_output)):
+                yield body

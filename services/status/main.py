@@ -1,0 +1,69 @@
+"""The status service: settings, adapters, use cases, serve."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from functools import partial
+
+from dialects.plextrac.envelope import error_envelope
+from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import add_PlextracStatusServicer_to_server
+from hythe.status.v1.status_pb2_grpc import add_StatusServiceServicer_to_server
+from runtime.audit import AuditTable, AuditTrail
+from runtime.auth import remote_authenticator
+from runtime.channels import channel
+from runtime.database import Database
+from runtime.server import run, serve
+from runtime.settings import load, required
+from schema.identity import audit_log
+from services.status.assets import Assets
+from services.status.dialects.plextrac import PlextracStatus
+from services.status.engagements import Engagements
+from services.status.findings import Findings
+from services.status.imports import Imports
+from services.status.service import StatusService
+from services.status.settings import StatusSettings
+from services.status.watching import Pace, Watching
+
+NAME = "status"
+SERVICE_NAMES = ("hythe.status.v1.StatusService", "hythe.dialects.plextrac.v2.PlextracStatus")
+
+
+async def main() -> None:
+    settings = load(StatusSettings)
+    url = settings.database_url.get_secret_value()
+    database = Database(url, application_name=NAME, pool_size=settings.database_pool)
+    # Streams have connections of their own: slow readers must not keep the short answers waiting.
+    streams = Database(url, application_name=f"{NAME}-streams", pool_size=settings.stream_connections)
+    audit_database = Database(
+        settings.audit_database_url.get_secret_value(), application_name=f"{NAME}-audit", pool_size=1
+    )
+    identity = channel(required(settings.identity_address, "identity_address"))
+    imports = Imports(database)
+    watching = Watching(
+        imports.fetch,
+        Pace(settings.watch_fast_seconds, settings.watch_slow_seconds, settings.watch_repeat_seconds),
+    )
+    reading = (Engagements(database, streams), Findings(database, streams), Assets(database, streams))
+    async with AsyncExitStack() as stack:
+        for each in (database, streams, audit_database):
+            stack.push_async_callback(each.close)
+        stack.push_async_callback(identity.close, None)
+        await serve(
+            settings,
+            name=NAME,
+            registrations=[
+                partial(add_StatusServiceServicer_to_server, StatusService(imports, watching, *reading)),
+                partial(add_PlextracStatusServicer_to_server, PlextracStatus(imports, *reading)),
+            ],
+            service_names=SERVICE_NAMES,
+            envelopes={"plextrac": error_envelope},
+            authenticator=remote_authenticator(
+                identity, issuer=settings.token_issuer, audience=settings.token_audience
+            ),
+            audit=AuditTrail(AuditTable(audit_database, audit_log)),
+            readiness=[database.ping],
+        )
+
+
+if __name__ == "__main__":
+    run(main())

@@ -1,0 +1,151 @@
+"""The read model as messages of the native API, for its servicer and for dialects whose shapes are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import TypeVar
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from dialects.plextrac.findings import SEVERITIES
+from hythe.importer.v1 import importer_pb2
+from hythe.status.v1 import status_pb2
+from runtime.errors import InvalidArgument
+from services.status.model import Import, Row, RowError
+
+R = TypeVar("R")
+M = TypeVar("M", bound=Message)
+
+# A page ends early where the next row would bring the answer near the limit of a message, which is 4 MiB.
+PAGE_BYTES = 3 * 1024 * 1024
+
+
+def fit(
+    rows: Sequence[R], has_more: bool, convert: Callable[[R], M], key: Callable[[R], object]
+) -> tuple[list[M], str]:
+    """The rows as messages, as many as fit and one at least; and the page token, empty when nothing is left."""
+    messages: list[M] = []
+    size = 0
+    for number, row in enumerate(rows):
+        message = convert(row)
+        size += message.ByteSize()
+        if messages and size > PAGE_BYTES:
+            return messages, str(key(rows[number - 1]))
+        messages.append(message)
+    return messages, str(key(rows[-1])) if has_more else ""
+
+
+def state_names(states: Iterable[int]) -> list[str]:
+    """Our words for the states that a request names."""
+    known: dict[int, str] = {
+        number: name.removeprefix("STATE_") for name, number in importer_pb2.State.items() if number
+    }
+    try:
+        return [known[state] for state in states]
+    except KeyError:
+        raise InvalidArgument(
+            "UNKNOWN_STATE", f"states: known are {', '.join(known.values())}.", field="states"
+        ) from None
+
+
+def import_message(found: Import) -> importer_pb2.Import:
+    return importer_pb2.Import(
+        import_id=str(found.import_id),
+        client_id=found.client_id,
+        report_id=found.report_id or 0,
+        source=found.source,
+        key=found.key,
+        file_name=found.file_name,
+        file_type=found.file_type,
+        file_size_bytes=found.file_size,
+        state=importer_pb2.State.Value(f"STATE_{found.state}"),
+        progress=found.percent,
+        phase=found.phase,
+        counters=importer_pb2.Counters(**asdict(found.counters)),
+        error_code=found.error_code or "",
+        error_message=found.error_message or "",
+        error_position=found.error_position or "",
+        attempt=found.attempt,
+        asset_tags=found.asset_tags,
+        finding_tags=found.finding_tags,
+        use_parser_actions=found.use_parser_actions,
+        user_id=found.user_id,
+        user_email=found.user_email,
+        tenant_id=found.tenant_id,
+        create_time=timestamp(found.created_at),
+        update_time=timestamp(found.updated_at),
+        start_time=timestamp(found.started_at),
+        end_time=timestamp(found.ended_at),
+        cancel_requested=found.cancel_requested,
+        client_name=found.client_name,
+        report_name=found.report_name,
+        cautions=[
+            importer_pb2.Caution(code=caution["code"], message=caution["message"], count=caution["count"])
+            for caution in found.cautions
+        ],
+    )
+
+
+def row_error_message(error: RowError) -> status_pb2.RowError:
+    return status_pb2.RowError(**asdict(error))
+
+
+def client_message(client: Row) -> status_pb2.Client:
+    return status_pb2.Client(
+        client_id=client["client_id"],
+        name=client["name"],
+        description=client["description"],
+        tags=client["tags"],
+        create_time=timestamp(client["created_at"]),
+    )
+
+
+def report_message(report: Row) -> status_pb2.Report:
+    return status_pb2.Report(
+        report_id=report["report_id"],
+        client_id=report["client_id"],
+        name=report["name"],
+        status=report["status"],
+        finding_count=report["finding_count"],
+        create_time=timestamp(report["created_at"]),
+    )
+
+
+def finding_message(finding: Row) -> status_pb2.Finding:
+    return status_pb2.Finding(
+        flaw_id=finding["flaw_id"],
+        title=finding["title"],
+        severity=SEVERITIES[finding["severity"]],
+        status=finding["status"],
+        source=finding["source"],
+        description=finding["description"],
+        recommendations=finding["recommendations"],
+        references=finding["references"],
+        cves=finding["cves"],
+        cwes=finding["cwes"],
+        tags=finding["tags"],
+        affected_asset_count=finding["affected_asset_count"],
+    )
+
+
+def asset_message(asset: Row) -> status_pb2.Asset:
+    return status_pb2.Asset(
+        asset_id=str(asset["asset_id"]),
+        name=asset["name"],
+        hostname=asset["hostname"],
+        ips=asset["ips"],
+        operating_systems=asset["operating_systems"],
+        tags=asset["tags"],
+        mac_address=asset["mac"],
+    )
+
+
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    if moment is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message

@@ -1,0 +1,137 @@
+"""What the read side knows: imports as everybody sees them, and what may be asked of a list.
+
+Rows of what was imported (findings, assets, clients, reports) stay mappings of column names: they are read to be shown,
+and nothing is decided by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any
+from uuid import UUID
+
+Row = Mapping[Any, Any]
+"""Values by column name."""
+Batches = AsyncGenerator[Sequence[Row], None]
+"""Rows as a cursor gives them."""
+
+TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
+COMPLETE_PERCENT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What an import has done so far; names as in the table and in the native API."""
+
+    processed_bytes: int = 0
+    processed_findings: int = 0
+    processed_assets: int = 0
+    processed_finding_assets: int = 0
+    processed_evidence: int = 0
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    skipped: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One import, with its progress and the names of what it goes into."""
+
+    tenant_id: int
+    import_id: UUID
+    client_id: int
+    report_id: int | None
+    source: str
+    key: str
+    file_name: str
+    file_type: str
+    file_size: int
+    state: str
+    percent: int
+    phase: str
+    counters: Counters
+    cautions: tuple[Mapping[str, Any], ...]
+    error_code: str | None
+    error_message: str | None
+    error_position: str | None
+    attempt: int
+    asset_tags: tuple[str, ...]
+    finding_tags: tuple[str, ...]
+    use_parser_actions: bool
+    user_id: int
+    user_email: str
+    cancel_requested: bool
+    client_name: str
+    report_name: str
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when nothing follows."""
+        return self.state in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """One rejected item of a file."""
+
+    record_number: int
+    position: str
+    field: str
+    code: str
+    message: str
+    value: str
+
+
+class Match(Enum):
+    """How a condition compares."""
+
+    ONE_OF = auto()
+    """The column is one of the values."""
+    CONTAINS = auto()
+    """The column, a text or a list of texts, contains one of the values, whatever the case."""
+    ANY_ELEMENT = auto()
+    """The column, a list, has one of the values as an element."""
+    NO_ELEMENT = auto()
+    """The column, a list, is empty."""
+    BETWEEN = auto()
+    """The column lies between two values, both included; None leaves that end open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One filter. `column` is a name that the list's store module knows."""
+
+    column: str
+    match: Match
+    values: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One sort key."""
+
+    column: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page by offset."""
+
+    offset: int
+    limit: int
+    orders: tuple[Order, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    is_empty: bool = False
+    """True when a condition cannot hold for anything we store."""

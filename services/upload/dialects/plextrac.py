@@ -1,0 +1,122 @@
+"""PlexTrac's upload routes: the presigned URL, and the older ones that take the file itself as multipart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import grpc
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.json_format import MessageToDict
+
+from dialects.plextrac.bodies import idempotency_key, import_options, upload_body
+from dialects.plextrac.imports import ERROR, STATUS, error_status, import_started_json
+from hythe.dialects.plextrac.v2 import plextrac_pb2
+from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracUploadServicer
+from hythe.importer.v1 import importer_pb2
+from runtime.auth import current_principal
+from runtime.errors import InvalidArgument
+from services.upload.file_imports import FileImports, Options, Target
+from services.upload.uploads import Uploads
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+# RFC 9745 and RFC 8594, with the dates that were published: deprecated 2025-06-23, removal announced for 2025-10-08.
+DEPRECATION = "@1750636800"
+SUNSET = "Wed, 08 Oct 2025 00:00:00 GMT"
+
+M = TypeVar("M", plextrac_pb2.FileChunk, plextrac_pb2.AssetFileChunk)
+
+
+class PlextracUpload(PlextracUploadServicer):
+    """Converts, calls, converts back."""
+
+    def __init__(self, uploads: Uploads, imports: FileImports) -> None:
+        self._uploads = uploads
+        self._imports = imports
+
+    async def CreatePresignedUrl(
+        self, request: plextrac_pb2.CreatePresignedUrlRequest, context: Context
+    ) -> plextrac_pb2.PresignedUrl:
+        body = upload_body(MessageToDict(request.payload))
+        upload, url = await self._uploads.create(current_principal(), body.name, body.size_bytes)
+        return plextrac_pb2.PresignedUrl(status="success", key=upload.file.key, url=url)
+
+    async def ImportFile(self, request_iterator: AsyncIterable[plextrac_pb2.FileChunk], context: Context) -> HttpBody:
+        first, chunks = await open_stream(request_iterator)
+        imported = await self._start(report_of(first), first.content, chunks, context)
+        return finished(await self._imports.wait(imported))
+
+    async def ImportFileAsync(
+        self, request_iterator: AsyncIterable[plextrac_pb2.FileChunk], context: Context
+    ) -> HttpBody:
+        first, chunks = await open_stream(request_iterator)
+        target = report_of(first)
+        imported = await self._start(target, first.content, chunks, context)
+        await context.send_initial_metadata(deprecation_headers(target))
+        return json_body(import_started_json(imported))
+
+    async def ImportAssets(
+        self, request_iterator: AsyncIterable[plextrac_pb2.AssetFileChunk], context: Context
+    ) -> HttpBody:
+        first, chunks = await open_stream(request_iterator)
+        imported = await self._start(Target(first.client_id, None, first.source), first.content, chunks, context)
+        return json_body(import_started_json(imported))
+
+    async def _start(
+        self, target: Target, head: HttpBody, chunks: AsyncIterator[bytes], context: Context
+    ) -> importer_pb2.Import:
+        return await self._imports.start(
+            current_principal(),
+            target,
+            head.content_type,
+            chunks,
+            read_options=form_options,
+            request_id=idempotency_key(context.invocation_metadata()),
+        )
+
+
+async def open_stream(messages: AsyncIterable[M]) -> tuple[M, AsyncIterator[bytes]]:
+    """The first message, and the bytes of the body from its beginning."""
+    stream = aiter(messages)
+    first = await anext(stream, None)
+    if first is None:
+        raise InvalidArgument("FILE_MISSING", "The request has no body.")
+    return first, _contents(first, stream)
+
+
+async def _contents(first: M, rest: AsyncIterator[M]) -> AsyncIterator[bytes]:
+    yield first.content.data
+    async for message in rest:
+        yield message.content.data
+
+
+def report_of(first: plextrac_pb2.FileChunk) -> Target:
+    return Target(first.client_id, first.report_id, first.source)
+
+
+def form_options(fields: Mapping[str, str]) -> Options:
+    options = import_options(fields)
+    return Options(options.tags.assets, options.tags.findings, options.use_parser_actions)
+
+
+def finished(imported: importer_pb2.Import) -> HttpBody:
+    """The oldest route tells by its status whether the import went well. One that still runs has been accepted."""
+    if STATUS[imported.state] == ERROR:
+        raise InvalidArgument("IMPORT_FAILED", error_status(imported) or "", import_id=imported.import_id)
+    return json_body({"message": "success", **import_started_json(imported)})
+
+
+def deprecation_headers(target: Target) -> tuple[tuple[str, str], ...]:
+    successor = f"/api/v2/client/{target.client_id}/report/{target.report_id}/preuploaded-import/{quote(target.source)}"
+    return (
+        ("deprecation", DEPRECATION),
+        ("sunset", SUNSET),
+        ("link", f'<{successor}>; rel="successor-version"'),
+    )
+
+
+def json_body(members: dict[str, Any]) -> HttpBody:
+    return HttpBody(content_type="application/json", data=json.dumps(members).encode())

@@ -1,0 +1,104 @@
+"""Importing a file that comes with the request: land it, have its import created, wait for its end where asked to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from hythe.importer.v1 import importer_pb2
+from runtime.auth import Principal
+from runtime.errors import InvalidArgument, NotFound
+from services.upload.landing import LandedFile, Landings
+
+SLUG = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Importer(Protocol):
+    """The import service, and the status service beside it; both act for the caller."""
+
+    async def create(self, request: importer_pb2.CreateImportRequest) -> importer_pb2.Import: ...
+
+    async def wait(self, imported: importer_pb2.Import, seconds: float) -> importer_pb2.Import: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a file goes. `report_id` None: it brings client assets."""
+
+    client_id: int
+    report_id: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the form says beside the file."""
+
+    asset_tags: tuple[str, ...] = ()
+    finding_tags: tuple[str, ...] = ()
+    use_parser_actions: bool = False
+
+
+ReadOptions = Callable[[Mapping[str, str]], Options]
+
+
+class FileImports:
+    """Imports of files that are sent through this service."""
+
+    def __init__(self, landings: Landings, importer: Importer, *, wait_seconds: float) -> None:
+        self._landings = landings
+        self._importer = importer
+        self._wait_seconds = wait_seconds
+
+    async def start(
+        self,
+        principal: Principal,
+        target: Target,
+        content_type: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        read_options: ReadOptions,
+        request_id: str = "",
+    ) -> importer_pb2.Import:
+        """The queued import of a multipart body. What can be refused without the body is refused before it is read."""
+        refuse_early(principal, target)
+        async with self._landings.land(principal, content_type, chunks) as landed:
+            imported = await self._importer.create(
+                create_request(target, landed, read_options(landed.fields), request_id)
+            )
+        if imported.key != landed.key:
+            # A repeated request: its first import has the same bytes under another key.
+            await self._landings.discard(principal.tenant_id, landed.key)
+        return imported
+
+    async def wait(self, imported: importer_pb2.Import) -> importer_pb2.Import:
+        """The import when it has ended, or as it is after the longest wait."""
+        return await self._importer.wait(imported, self._wait_seconds)
+
+
+def refuse_early(principal: Principal, target: Target) -> None:
+    if not SLUG.fullmatch(target.source):
+        raise InvalidArgument("UNKNOWN_SOURCE", "There is no such source.")
+    if not principal.may_see_client(target.client_id):
+        raise NotFound("CLIENT_NOT_FOUND", f"There is no client {target.client_id}.", client_id=str(target.client_id))
+    if target.report_id is not None and target.report_id <= 0:
+        raise NotFound("REPORT_NOT_FOUND", f"There is no report {target.report_id}.", report_id=str(target.report_id))
+
+
+def create_request(
+    target: Target, landed: LandedFile, options: Options, request_id: str
+) -> importer_pb2.CreateImportRequest:
+    return importer_pb2.CreateImportRequest(
+        client_id=target.client_id,
+        report_id=target.report_id or 0,
+        source=target.source,
+        key=landed.key,
+        file_name=landed.file_name,
+        asset_tags=options.asset_tags,
+        finding_tags=options.finding_tags,
+        use_parser_actions=options.use_parser_actions,
+        # The channel repeats a call that was not answered; the key, which nobody else has, then finds the first import.
+        request_id=request_id or landed.key[:255],
+    )

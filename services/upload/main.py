@@ -1,0 +1,79 @@
+"""The upload service: settings, adapters, use cases, serve."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+
+from dialects.plextrac.envelope import error_envelope
+from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import add_PlextracUploadServicer_to_server
+from hythe.upload.v1.upload_pb2_grpc import add_UploadServiceServicer_to_server
+from runtime.audit import AuditTable, AuditTrail
+from runtime.auth import remote_authenticator
+from runtime.channels import channel
+from runtime.database import Database
+from runtime.server import run, serve
+from runtime.settings import load, required
+from runtime.storage import object_store
+from schema.identity import audit_log
+from services.upload.dialects.plextrac import PlextracUpload
+from services.upload.file_imports import FileImports
+from services.upload.importer_client import ImporterClient
+from services.upload.landing import Landings
+from services.upload.service import UploadService
+from services.upload.settings import UploadSettings
+from services.upload.store import FileStore
+from services.upload.uploads import Uploads
+
+NAME = "upload"
+SERVICE_NAMES = ("hythe.upload.v1.UploadService", "hythe.dialects.plextrac.v2.PlextracUpload")
+
+
+async def main() -> None:
+    settings = load(UploadSettings)
+    database = Database(
+        settings.database_url.get_secret_value(), application_name=NAME, pool_size=settings.database_pool
+    )
+    audit_database = Database(
+        settings.audit_database_url.get_secret_value(), application_name=f"{NAME}-audit", pool_size=1
+    )
+    objects = object_store(settings)
+    identity = channel(required(settings.identity_address, "identity_address"))
+    importer = channel(required(settings.importer_address, "importer_address"))
+    status = channel(required(settings.status_address, "status_address"))
+    files = FileStore(database)
+    uploads = Uploads(
+        files,
+        objects,
+        max_file_bytes=settings.max_file_bytes,
+        url_life=timedelta(seconds=settings.upload_url_seconds),
+    )
+    imports = FileImports(
+        Landings(uploads, files, objects),
+        ImporterClient(importer, status),
+        wait_seconds=settings.import_wait_seconds,
+    )
+    async with AsyncExitStack() as stack:
+        for close in (database.close, audit_database.close, identity.close, importer.close, status.close):
+            stack.push_async_callback(close)
+        stack.callback(objects.close)
+        await serve(
+            settings,
+            name=NAME,
+            registrations=[
+                partial(add_UploadServiceServicer_to_server, UploadService(uploads)),
+                partial(add_PlextracUploadServicer_to_server, PlextracUpload(uploads, imports)),
+            ],
+            service_names=SERVICE_NAMES,
+            envelopes={"plextrac": error_envelope},
+            authenticator=remote_authenticator(
+                identity, issuer=settings.token_issuer, audience=settings.token_audience
+            ),
+            audit=AuditTrail(AuditTable(audit_database, audit_log)),
+            readiness=[database.ping, objects.ping],
+        )
+
+
+if __name__ == "__main__":
+    run(main())

@@ -1,0 +1,349 @@
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psutil
+import pytest
+
+from runtime.objects import ObjectStore
+from services.importer.engine import child, parser_process, runner
+from services.importer.engine.attempt import Attempt, Ending
+from services.importer.engine.claims import Claim
+from services.importer.engine.parser_process import ParserProcess, start_fork_server
+from services.importer.engine.runner import Limits
+from services.importer.engine.staging import Staging
+from services.importer.targets.findings.target import FindingsTarget
+from tests.integration.importer.conftest import TENANT, Engine
+from tests.integration.importer.nessus_files import nessus
+from tests.stack import ObjectStore as Bucket
+
+
+@dataclass
+class Bench:
+    """An engine with an object store, and attempts at imports of files in it."""
+
+    engine: Engine
+    objects: ObjectStore
+    limits: Limits = dataclasses.field(default_factory=Limits)
+
+    async def triggered(self, data: bytes, source: str = "nessus") -> UUID:
+        import_id = await self.engine.queued(size=len(data))
+        key = self.objects.object_key(f"{import_id}/file")
+        await self.objects.put(key, data, "application/octet-stream")
+        info = await self.objects.head(key)
+        await self.engine.admin.execute(
+            "UPDATE import_inputs SET object_key = %s, etag = %s WHERE import_id = %s", (key, info.etag, import_id)
+        )
+        await self.engine.admin.execute("UPDATE imports SET source = %s WHERE import_id = %s", (source, import_id))
+        return import_id
+
+    async def attempt(self, import_id: UUID, draining: asyncio.Event | None = None, **limits: Any) -> Ending:
+        return await self.prepared(await self.engine.claimed(import_id), draining, **limits).run()
+
+    def prepared(self, claim: Claim, draining: asyncio.Event | None = None, **limits: Any) -> Attempt:
+        return Attempt(
+            self.engine.worker,
+            self.objects,
+            FindingsTarget(),
+            claim,
+            dataclasses.replace(self.limits, **limits),
+            draining or asyncio.Event(),
+            _no_beat,
+        )
+
+    async def row(self, import_id: UUID) -> dict[str, Any]:
+        (row,) = await self.engine.rows("SELECT * FROM imports WHERE import_id = %s", import_id)
+        return row
+
+    async def assert_nothing_left(self) -> None:
+        staged = "SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename ~ '[0-9a-f]{32}'"
+        assert await self.engine.value(staged) == 0
+        assert await self.engine.value("SELECT count(*) FROM staging.checkpoints") == 0
+        assert await self.engine.value("SELECT count(*) FROM import_leases") == 0
+        assert not [each for each in psutil.Process().children(recursive=True) if "child" in " ".join(each.cmdline())]
+
+    async def assert_nothing_imported(self) -> None:
+        for table in ("findings", "assets", "affected_assets", "evidence"):
+            assert await self.engine.value(f"SELECT count(*) FROM {table}") == 0
+        await self.assert_nothing_left()
+
+
+async def _no_beat() -> None:
+    return None
+
+
+@pytest.fixture
+async def bench(engine: Engine, object_store: Bucket) -> AsyncIterator[Bench]:
+    start_fork_server()
+    objects = ObjectStore(
+        object_store.endpoint,
+        object_store.access_key,
+        object_store.secret_key,
+        bucket=object_store.bucket,
+        prefix="uploads",
+        region=object_store.region,
+        secure=object_store.secure,
+        public_url="http://127.0.0.1",
+    )
+    try:
+        yield Bench(engine, objects)
+    finally:
+        objects.close()
+
+
+async def test_a_file_is_read_staged_and_merged(bench: Bench) -> None:
+    import_id = await bench.triggered(nessus(hosts=3, plugins=4))
+    assert await bench.attempt(import_id) is Ending.SUCCEEDED
+    assert await bench.engine.outcome(import_id) == {"inserted": 12}
+    (progress,) = await bench.engine.rows("SELECT * FROM import_progress")
+    assert (progress["processed_findings"], progress["processed_assets"]) == (4, 3)
+    assert (progress["processed_finding_assets"], progress["processed_evidence"]) == (12, 12)
+    assert (progress["percent"], progress["phase"]) == (100, "done")
+    await bench.assert_nothing_left()
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "EMPTY_FILE"),
+        (nessus()[:-30], "TRUNCATED"),
+        (b'{"not": "xml"}', "WRONG_FORMAT"),
+        (b"<nmaprun/>", "WRONG_FORMAT"),
+        (b'<!DOCTYPE x [<!ENTITY a "b">]><NessusClientData_v2/>', "ENTITY_FORBIDDEN"),
+    ],
+    ids=["empty", "truncated", "json", "other xml", "entity"],
+)
+async def test_a_file_that_cannot_be_imported_fails_with_its_reason_and_leaves_nothing(
+    bench: Bench, data: bytes, code: str
+) -> None:
+    import_id = await bench.triggered(data)
+    assert await bench.attempt(import_id) is Ending.FAILED
+    row = await bench.row(import_id)
+    assert (row["state"], row["error_code"]) == ("FAILED", code)
+    assert row["error_message"]
+    await bench.assert_nothing_imported()
+
+
+async def test_a_file_overwritten_after_its_trigger_fails_and_is_never_a_mixture(bench: Bench) -> None:
+    import_id = await bench.triggered(nessus())
+    await bench.objects.put(bench.objects.object_key(f"{import_id}/file"), nessus(start=9), "application/octet-stream")
+    assert await bench.attempt(import_id) is Ending.FAILED
+    assert (await bench.row(import_id))["error_code"] == "FILE_CHANGED"
+    await bench.assert_nothing_imported()
+
+
+async def test_a_file_that_is_gone_fails(bench: Bench) -> None:
+    import_id = await bench.triggered(nessus())
+    await bench.objects.delete(bench.objects.object_key(f"{import_id}/file"))
+    assert await bench.attempt(import_id) is Ending.FAILED
+    assert (await bench.row(import_id))["error_code"] == "FILE_MISSING"
+
+
+async def test_a_killed_parser_fails_its_import_and_not_the_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_reply(monkeypatch, lambda parser: os.kill(pid_of(parser), signal.SIGKILL))
+    import_id = await bench.triggered(nessus(hosts=400, plugins=40))
+    assert await bench.attempt(import_id) is Ending.FAILED
+    assert (await bench.row(import_id))["error_code"] == "PARSER_CRASHED"
+    await bench.assert_nothing_imported()
+
+
+async def test_a_parser_that_takes_too_much_memory_fails_its_import(bench: Bench) -> None:
+    import_id = await bench.triggered(nessus(output="x" * 31_000_000))
+    memory = 120 * 1024 * 1024
+    assert await bench.attempt(import_id, parser_memory_bytes=memory) is Ending.FAILED
+    assert (await bench.row(import_id))["error_code"] == "PARSER_OUT_OF_MEMORY"
+    await bench.assert_nothing_imported()
+
+
+async def test_a_parser_that_stands_still_is_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser_process, "STALL_SECONDS", 1.0)
+    on_reply(monkeypatch, lambda parser: os.kill(pid_of(parser), signal.SIGSTOP))
+    import_id = await bench.triggered(nessus(hosts=400, plugins=40))
+    assert await bench.attempt(import_id) is Ending.FAILED
+    assert (await bench.row(import_id))["error_code"] == "PARSER_TIMEOUT"
+    await bench.assert_nothing_imported()
+
+
+async def test_a_running_import_is_cancelled_and_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_id = await bench.triggered(nessus(hosts=400, plugins=40))
+    slow_replies(monkeypatch)
+    attempt = asyncio.create_task(bench.attempt(import_id, chunk_records=100))
+    await bench.engine.admin.execute(
+        "INSERT INTO import_cancellations (tenant_id, import_id, requested_by) VALUES (%s, %s, 1)", (TENANT, import_id)
+    )
+    assert await attempt is Ending.CANCELLED
+    row = await bench.row(import_id)
+    assert (row["state"], row["error_code"]) == ("CANCELLED", "CANCELLED")
+    await bench.assert_nothing_imported()
+
+
+async def test_a_drained_import_goes_on_from_its_checkpoint(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_id = await bench.triggered(nessus(hosts=400, plugins=40))
+    draining = asyncio.Event()
+    with monkeypatch.context() as patched:
+        slow_replies(patched)
+        draining.set()
+        assert await bench.attempt(import_id, draining, chunk_records=100) is Ending.DRAINED
+    row = await bench.row(import_id)
+    assert (row["state"], row["retries"], row["crashes"]) == ("QUEUED", 0, 0)
+    staged = await bench.engine.value("SELECT ordinal FROM staging.checkpoints")
+    assert 0 < staged < 16_000
+
+    resumed = record_orders(monkeypatch)
+    assert await bench.attempt(import_id) is Ending.SUCCEEDED
+    assert [order.resume_after for order in resumed] == [staged]
+    assert await bench.engine.outcome(import_id) == {"inserted": 16_000}
+    assert await bench.engine.value("SELECT count(*) FROM affected_assets") == 16_000
+    await bench.assert_nothing_left()
+
+
+async def test_an_attempt_that_died_in_the_flip_does_not_parse_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_id = await bench.triggered(nessus(hosts=5))
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "flip", _unreachable_database)
+        assert await bench.attempt(import_id) is Ending.RETRIED
+    await bench.engine.admin.execute("UPDATE imports SET not_before = NULL")
+
+    orders = record_orders(monkeypatch)
+    assert await bench.attempt(import_id) is Ending.SUCCEEDED
+    assert orders == []
+    assert await bench.engine.outcome(import_id) == {"inserted": 15}
+
+
+async def test_emptied_staging_starts_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a crash of PostgreSQL does to UNLOGGED tables."""
+    import_id = await bench.triggered(nessus(hosts=5))
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "flip", _unreachable_database)
+        assert await bench.attempt(import_id) is Ending.RETRIED
+    claimed_tables = Staging(TENANT, import_id, FindingsTarget().templates).names.values()
+    await bench.engine.admin.execute(f"TRUNCATE staging.checkpoints, {', '.join(claimed_tables)}".encode())
+    await bench.engine.admin.execute("UPDATE imports SET not_before = NULL")
+
+    assert await bench.attempt(import_id) is Ending.SUCCEEDED
+    assert await bench.engine.outcome(import_id) == {"inserted": 15}
+
+
+async def test_retryable_failures_end_after_five(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_id = await bench.triggered(nessus())
+    monkeypatch.setattr(runner, "flip", _unreachable_database)
+    endings = []
+    for _ in range(5):
+        await bench.engine.admin.execute("UPDATE imports SET not_before = NULL")
+        endings.append(await bench.attempt(import_id))
+    assert endings == [Ending.RETRIED] * 4 + [Ending.FAILED]
+    assert (await bench.row(import_id))["error_code"] == "DATABASE_UNAVAILABLE"
+    await bench.assert_nothing_imported()
+
+
+async def test_a_zombie_writes_nothing_and_reports_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_id = await bench.triggered(nessus(hosts=400, plugins=40))
+    claim = await bench.engine.claimed(import_id)
+    with monkeypatch.context() as patched:
+        slow_replies(patched)
+        zombie = asyncio.create_task(bench.prepared(claim, chunk_records=100).run())
+        await bench.engine.admin.execute("UPDATE import_leases SET expires_at = now() - interval '1 second'")
+        await _until_claimable(bench, import_id)
+        assert await zombie is Ending.FENCED
+    assert await bench.engine.value("SELECT count(*) FROM findings") == 0
+    assert (await bench.row(import_id))["state"] == "RUNNING"
+
+
+async def _until_claimable(bench: Bench, import_id: UUID) -> None:
+    from services.importer.engine import claims  # noqa: PLC0415
+    from tests.integration.importer.conftest import LEASE  # noqa: PLC0415
+
+    async with asyncio.timeout(20):
+        while True:
+            async with bench.engine.worker.transaction(TENANT) as connection:
+                await bench.engine.admin.execute("UPDATE import_leases SET expires_at = now() - interval '1 second'")
+                if isinstance(await claims.claim(connection, TENANT, import_id, "b", LEASE), Claim):
+                    return
+            await asyncio.sleep(0.02)
+
+
+async def test_the_child_has_no_network_no_files_and_no_credentials(bench: Bench) -> None:
+    os.environ["HYTHE_TEST_PROBE_SECRET"] = "hunter2"
+    assert child.IS_NETWORK_DROPPED is False
+    import_id = await bench.triggered(nessus(hosts=400, plugins=40))
+    seen: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patched:
+        on_reply(patched, lambda parser: seen.update(look_at(pid_of(parser))))
+        await bench.attempt(import_id)
+    assert "hunter2" not in seen["environment"]
+    assert seen["limits"]["Max file size"] == "0"
+    if os.geteuid() == 0:
+        assert seen["namespace"] != os.readlink("/proc/self/ns/net")
+
+
+def pid_of(parser: ParserProcess) -> int:
+    pid = parser._process.pid
+    assert pid is not None
+    return pid
+
+
+def look_at(pid: int) -> dict[str, Any]:
+    with open(f"/proc/{pid}/environ", encoding="utf-8") as environ, open(f"/proc/{pid}/limits", encoding="utf-8") as limits:
+        rows = [line.split("  ") for line in limits.read().splitlines()]
+        return {
+            "environment": environ.read(),
+            "limits": {row[0]: next(each.strip() for each in row[1:] if each.strip()) for row in rows[1:]},
+            "namespace": os.readlink(f"/proc/{pid}/ns/net"),
+        }
+
+
+def on_reply(monkeypatch: pytest.MonkeyPatch, act: Callable[[ParserProcess], None]) -> None:
+    """Does something to the child after its first reply."""
+    original = ParserProcess.replies
+
+    async def replies(self: ParserProcess) -> AsyncIterator[Any]:
+        is_first = True
+        async for reply in original(self):
+            yield reply
+            if is_first:
+                act(self)
+            is_first = False
+
+    monkeypatch.setattr(ParserProcess, "replies", replies)
+
+
+def slow_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps an attempt busy until something stops it."""
+    original = ParserProcess.replies
+
+    async def replies(self: ParserProcess) -> AsyncIterator[Any]:
+        async for reply in original(self):
+            yield reply
+            await asyncio.sleep(0.3)
+
+    monkeypatch.setattr(ParserProcess, "replies", replies)
+
+
+def record_orders(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The orders given to children from now on."""
+    orders: list[Any] = []
+    original = ParserProcess.__init__
+
+    def init(self: ParserProcess, order: Any, *rest: Any) -> None:
+        orders.append(order)
+        original(self, order, *rest)
+
+    monkeypatch.setattr(ParserProcess, "__init__", init)
+    return orders
+
+
+async def _unreachable_database(*_: object) -> None:
+    from runtime.errors import Unavailable  # noqa: PLC0415
+
+    raise Unavailable("DATABASE_UNAVAILABLE", "away")
