@@ -21,8 +21,9 @@ REPORT_STATUSES = ("Draft", "Ready For Review", "In Review", "Approved", "Publis
 class Engagements:
     """Commands on clients, reports and limits."""
 
-    def __init__(self, store: EngagementStore) -> None:
+    def __init__(self, store: EngagementStore, *, max_running_imports: int) -> None:
         self._store = store
+        self._max_running_imports = max_running_imports
 
     async def create_client(self, principal: Principal, client: NewClient) -> int:
         """The new client's id. Who is granted certain clients only cannot make others, which they would not see."""
@@ -58,6 +59,10 @@ class Engagements:
                 "CLIENT_NOT_FOUND", f"There is no client {report.client_id}.", client_id=str(report.client_id)
             )
         return found
+
+    async def running_limit(self, tenant_id: int) -> int:
+        """How many imports of a tenant may be at the workers at once."""
+        return (await self._store.limits(tenant_id)).max_running_imports or self._max_running_imports
 
     async def set_limits(self, tenant_id: int, limits: Limits) -> Limits:
         """For operators of the installation, who alone may name a tenant."""

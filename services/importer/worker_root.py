@@ -14,10 +14,9 @@ from grpc_health.v1 import health_pb2_grpc
 from runtime.database import Database
 from runtime.health import Health, watching
 from runtime.jetstream import JobQueue
-from runtime.objects import ObjectStore
+from runtime.objects import ObjectStore, object_store
 from runtime.server import start, stopped_by_signal
 from runtime.settings import load
-from runtime.storage import object_store
 from runtime.telemetry import configure_logging, start_metrics
 from services.importer.engine.runner import Limits
 from services.importer.model import Lane

@@ -23,6 +23,8 @@ class Order(msgspec.Struct, frozen=True):
     """What the child is asked to do."""
 
     source: str
+    assets_only: bool = False
+    """True for an import of client assets: the same source may then be read by another format."""
     resume_after: int = 0
     cpu_seconds: int = 60
     memory_bytes: int = 1 << 30

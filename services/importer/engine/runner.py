@@ -97,6 +97,7 @@ class Runner:
         tally = checkpoint.tally if checkpoint else Tally()
         order = Order(
             source=self._claim.job.source,
+            assets_only=self._claim.job.report_id is None,
             resume_after=checkpoint.ordinal if checkpoint else 0,
             cpu_seconds=self._limits.parser_cpu_seconds + self._claim.size // 1_000_000,
             memory_bytes=self._limits.parser_memory_bytes,

@@ -15,7 +15,10 @@ _FORBIDDEN_REFERENCE = re.compile(
     rb"|1[1-9a-fA-F][0-9a-fA-F]{4}|[2-9a-fA-F][0-9a-fA-F]{5}|[1-9a-fA-F][0-9a-fA-F]{6,20}));"
 )
 _CDATA_BORDER = re.compile(rb"<!\[CDATA\[|\]\]>")
-_REFERENCE = re.compile(rb"&(?:(lt|gt|amp|quot|apos)|#(x)?([0-9a-fA-F]{1,6}));|&")
+# Those with a name, and those to ASCII characters that XML has.
+_COMMON_REFERENCE = re.compile(
+    rb"&(?:(lt|gt|amp|quot|apos)|#x(0?[9aAdD]|[2-7][0-9a-fA-F])|#(9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-7]));"
+)
 _NAMED = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
 _REFERENCE_BYTES = 64
 
@@ -54,25 +57,26 @@ def plain_text(raw: bytes) -> str | None:
     That is where something is not valid, or there is markup or a reference of another kind than the common ones.
     """
     # Text must not hold `]]>`; any `>` is written as a reference by the tools, and a search for one byte is cheap.
-    if b"<" in raw or b">" in raw or not is_tidy(raw):
+    if b"<" in raw or b">" in raw or not is_tidy(raw) or not has_common_references(raw):
         return None
     if b"\r" in raw:
         raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return referenced_text(raw)
+
+
+def has_common_references(raw: bytes) -> bool:
+    """Is every `&` in `raw` the beginning of a reference to a character that tools do write as one?"""
+    count = raw.count(b"&")
+    return not count or len(_COMMON_REFERENCE.findall(raw)) == count
+
+
+def referenced_text(raw: bytes) -> str:
+    """Tidy bytes that have common references only, as text."""
     if b"&" in raw:
-        try:
-            raw = _REFERENCE.sub(_character, raw)
-        except ValueError:
-            return None
+        raw = _COMMON_REFERENCE.sub(_character, raw)
     return raw.decode("utf-8")
 
 
 def _character(reference: re.Match[bytes]) -> bytes:
-    if reference[1]:
-        return _NAMED[reference[1]]
-    if not reference[3]:
-        raise ValueError(reference[0])
-    code = int(reference[3], 16 if reference[2] else 10)
-    # Below U+D800 all but the controls are characters; the rest is left to the parser.
-    if code not in {0x9, 0xA, 0xD} and not 0x20 <= code < 0xD800:  # noqa: PLR2004
-        raise ValueError(reference[0])
-    return chr(code).encode()
+    name, hexadecimal, digits = reference.groups()
+    return _NAMED[name] if name else bytes((int(hexadecimal or digits, 16 if hexadecimal else 10),))

@@ -44,9 +44,9 @@ def read(raw: HostSeen) -> tuple[FindingsRecord, ...]:
     records: list[FindingsRecord] = [asset]
     for port in raw.ports:
         if port.weaknesses:
-            number, protocol = whole(port.attributes.get("portid", "")) or 0, port.attributes.get("protocol", "")
-            service = line(port.service.get("name", ""))
-            records += _affected(asset.ref, port.weaknesses, min(number, PORT_MAX), line(protocol).lower(), service)
+            number = min(whole(port.number) or 0, PORT_MAX)
+            service = line(port.service[0])
+            records += _affected(asset.ref, port.weaknesses, number, port.protocol[:NAME_LIMIT].lower(), service)
     records += _affected(asset.ref, weaknesses_of(raw.scripts, raw.findings), 0, "", "")
     records += _port_cautions(raw)
     records += (Caution(*note) for note in raw.notes)
@@ -59,9 +59,9 @@ def _is_up(raw: HostSeen) -> bool:
 
 
 def _asset(raw: HostSeen, description: str) -> Asset:
-    ips = tuple(dict.fromkeys(ip for each in raw.addresses if (ip := ip_address(each.get("addr", "")))))
+    ips = tuple(dict.fromkeys(ip for address, _ in raw.addresses if (ip := ip_address(address))))
     names = [name for text in raw.hostnames if (name := line(text))]
-    mac = next((each.get("addr", "") for each in raw.addresses if each.get("addrtype") == "mac"), "")
+    mac = next((address for address, kind in raw.addresses if kind == "mac"), "")
     ref = next(iter((*ips, mac, *names)), "")
     if not ref:
         raise RecordError("MISSING_FIELD", "address", "The host has neither address nor name.")
@@ -83,13 +83,11 @@ def _asset(raw: HostSeen, description: str) -> Asset:
 
 def _make(port: PortSeen, raw: HostSeen) -> None:
     """Fill in what a port gives, the same for every host that has it."""
-    service = port.service
-    number = whole(port.attributes.get("portid", ""))
+    number = whole(port.number)
     if port.state == "open" and number is not None and number <= PORT_MAX:
-        name = service.get("name", "")
-        name = f"{service['tunnel']}/{name}" if service.get("tunnel") else name
-        told = " ".join(service[part] for part in ("product", "version", "extrainfo") if service.get(part))
-        port.open_port = Port(number, line(port.attributes.get("protocol", "")).lower(), line(name), line(told))
+        name, *told, tunnel = port.service
+        name = f"{tunnel}/{name}" if tunnel else name
+        port.open_port = Port(number, port.protocol[:NAME_LIMIT].lower(), line(name), line(" ".join(filter(None, told))))
     port.weaknesses = weaknesses_of(port.scripts, raw.findings) if port.scripts else ()
     port.is_made = True
 
@@ -97,7 +95,7 @@ def _make(port: PortSeen, raw: HostSeen) -> None:
 def _port_cautions(raw: HostSeen) -> Iterable[Caution]:
     for port in raw.ports:
         if port.state == "open" and port.open_port is None:
-            told = line(port.attributes.get("portid", ""), 40)
+            told = line(port.number, 40)
             yield Caution("INVALID_PORT", f'The port "{told}" is not a number from 0 to {PORT_MAX}.')
 
 

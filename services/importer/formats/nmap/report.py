@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 from services.importer.formats.kit.encoding import Note
 from services.importer.formats.kit.memo import Memo
-from services.importer.formats.kit.xml import Attributes
 from services.importer.targets.findings.records import Evidence, Finding, Port
+
+
+SCRIPT_ID = "vulners"
+SYSTEMS_LIMIT = 5
 
 
 class Group(NamedTuple):
@@ -36,11 +39,15 @@ class Weakness(NamedTuple):
 
 @dataclass(slots=True)
 class PortSeen:
-    """One `port`, shared by all hosts where it reads the same; `open_port` and `weaknesses` are kept here once made."""
+    """One `port`, shared by all hosts where it reads the same; `open_port` and `weaknesses` are kept here once made.
 
-    attributes: Attributes
+    `service` is name, product, version, extra information and tunnel.
+    """
+
+    protocol: str
+    number: str
     state: str = ""
-    service: Attributes = field(default_factory=dict)
+    service: tuple[str, ...] = ("", "", "", "", "")
     scripts: list[Script] = field(default_factory=list)
     is_made: bool = False
     open_port: Port | None = None
@@ -49,11 +56,11 @@ class PortSeen:
 
 @dataclass(slots=True)
 class HostSeen:
-    """One `host`. `findings` is shared by all hosts of a file, so that a vulnerability is one object."""
+    """One `host`, its addresses with their kind. `findings` is shared by all hosts of a file: a vulnerability is one object."""
 
     findings: Memo[tuple[object, ...], Finding]
     state: str = ""
-    addresses: list[Attributes] = field(default_factory=list)
+    addresses: list[tuple[str, str]] = field(default_factory=list)
     hostnames: list[str] = field(default_factory=list)
     ports: list[PortSeen] = field(default_factory=list)
     systems: list[str] = field(default_factory=list)

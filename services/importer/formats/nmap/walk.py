@@ -1,6 +1,6 @@
 """Reads Nmap reports (`-oX`) host by host.
 
-Of the scripts only vulners is kept. Ports that read the same on many hosts are parsed once.
+Of the scripts only vulners is kept. Hosts written in Nmap's own way are read by patterns, all others by expat.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from services.importer.formats.kit.fragments import Fragments
 from services.importer.formats.kit.looks import xml_root
 from services.importer.formats.kit.memo import Memo
 from services.importer.formats.kit.xml import Attributes, XmlReader, items
-from services.importer.formats.nmap.report import Group, HostSeen, PortSeen, Script
+from services.importer.formats.nmap.plain import host_of
+from services.importer.formats.nmap.report import SCRIPT_ID, SYSTEMS_LIMIT, Group, HostSeen, PortSeen, Script
 from services.importer.targets.findings.records import Finding
 
 ROOT = "nmaprun"
 
 _PATH = f"{ROOT}/host"
-_SCRIPT = "vulners"
 _KNOWN_BYTES = 6 << 20
-_SYSTEMS = 5
+_SERVICE = ("name", "product", "version", "extrainfo", "tunnel")
 # A table of the script is a product; a table in it is one vulnerability.
 _PRODUCT_LEVEL, _ROW_LEVEL = 1, 2
 
@@ -32,7 +32,7 @@ def sniff(head: bytes) -> bool:
 
 def walk(stream: ByteStream) -> Iterator[Item]:
     report = _Report(stream)
-    return items(report.reader, report.ready, Fragments(report.reader, b"port", report))
+    return items(report.reader, report.ready, Fragments(report.reader, b"host", report))
 
 
 class _Report:
@@ -72,7 +72,6 @@ class _Report:
         self._script: Script | None = None
         self._level = 0
         self._key = ""
-        self._made = 0
         self._ports: Memo[bytes, PortSeen] = Memo(_KNOWN_BYTES)
         self._findings: Memo[tuple[object, ...], Finding] = Memo(_KNOWN_BYTES)
 
@@ -89,9 +88,12 @@ class _Report:
         self.reader.end_record()
         host, self._host = self._host, None
         if host is not None:
-            host.notes = tuple(self.reader.notes)
-            self.reader.notes.clear()
-            self.ready.append(Item(host, self._position))
+            self._give(host, self._position)
+
+    def _give(self, host: HostSeen, position: Position) -> None:
+        host.notes = tuple(self.reader.notes)
+        self.reader.notes.clear()
+        self.ready.append(Item(host, position))
 
     def _status(self, attributes: Attributes) -> None:
         if self._host is not None:
@@ -99,14 +101,14 @@ class _Report:
 
     def _address(self, attributes: Attributes) -> None:
         if self._host is not None:
-            self._host.addresses.append(attributes)
+            self._host.addresses.append((attributes.get("addr", ""), attributes.get("addrtype", "")))
 
     def _hostname(self, attributes: Attributes) -> None:
         if self._host is not None:
             self._host.hostnames.append(attributes.get("name", ""))
 
     def _system(self, attributes: Attributes) -> None:
-        if self._host is not None and len(self._host.systems) < _SYSTEMS:
+        if self._host is not None and len(self._host.systems) < SYSTEMS_LIMIT:
             self._host.systems.append(attributes.get("name", ""))
 
     def _system_class(self, attributes: Attributes) -> None:
@@ -114,7 +116,7 @@ class _Report:
             self._host.device = attributes.get("type", "")
 
     def _port_begins(self, attributes: Attributes) -> None:
-        self._port = PortSeen(attributes)
+        self._port = PortSeen(attributes.get("protocol", ""), attributes.get("portid", ""))
 
     def _state(self, attributes: Attributes) -> None:
         if self._port is not None:
@@ -122,17 +124,16 @@ class _Report:
 
     def _service(self, attributes: Attributes) -> None:
         if self._port is not None:
-            self._port.service = attributes
+            self._port.service = tuple(attributes.get(name, "") for name in _SERVICE)
 
     def _port_ends(self, text: str) -> None:
         if self._host is not None and self._port is not None:
             self._host.ports.append(self._port)
-            self._made += 1
         self._port = None
 
     def _script_begins(self, attributes: Attributes) -> None:
         self._level = 0
-        if self._host is None or attributes.get("id") != _SCRIPT:
+        if self._host is None or attributes.get("id") != SCRIPT_ID:
             self._script = None
             return
         self._script = Script(attributes.get("output", ""))
@@ -161,19 +162,17 @@ class _Report:
         if self._script is not None and self._level == _ROW_LEVEL:
             self._script.groups[-1].rows[-1][self._key] = text
 
-    # What is known by heart.
+    # What needs no parser.
 
     def is_expecting(self) -> bool:
-        return self._host is not None and self._port is None
+        return self._host is None
 
     def recall(self, fragment: bytes) -> bool:
-        self._made = 0
-        known = self._ports.get(fragment)
-        if known is None or self._host is None:
+        host = HostSeen(self._findings)
+        if not host_of(fragment, host, self._ports):
             return False
-        self._host.ports.append(known)
+        self._give(host, self.reader.position(_PATH))
         return True
 
     def learn(self, fragment: bytes) -> None:
-        if self._host is not None and self._made == 1:
-            self._ports.put(fragment, self._host.ports[-1], len(fragment))
+        pass

@@ -49,6 +49,14 @@ class SqlEngagementStore:
             report_id: int | None = await connection.scalar(row.returning(reports.c.report_id))
         return report_id
 
+    async def limits(self, tenant_id: int) -> Limits:
+        query = select(tenant_limits.c.max_file_bytes, tenant_limits.c.max_running_imports).where(
+            tenant_limits.c.tenant_id == tenant_id
+        )
+        async with self._database.transaction(tenant_id) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return Limits(*row) if row else Limits(None, None)
+
     async def set_limits(self, tenant_id: int, limits: Limits) -> None:
         values = {"max_file_bytes": limits.max_file_bytes, "max_running_imports": limits.max_running_imports}
         row = insert(tenant_limits).values(tenant_id=tenant_id, **values)

@@ -24,8 +24,8 @@ from schema.importer import (
 from services.importer.model import Lane, State, sources_of
 from services.importer.ports import Earlier, Facts, Locked, Lookup
 from services.importer.snapshot import NewImport, Snapshot
-from services.importer.snapshot_query import snapshot_of, snapshot_query
-from services.importer.trigger_statements import EARLIER_IMPORT, NAMED_THINGS, OUTBOX_CHANNEL, QUEUE_IMPORT, given
+from services.importer.store.snapshots import snapshot_of, snapshot_query
+from services.importer.store.triggers import EARLIER_IMPORT, NAMED_THINGS, OUTBOX_CHANNEL, QUEUE_IMPORT, given
 
 
 class SqlImportStore:
