@@ -61,7 +61,7 @@ class Fragments:
         self._reader.close()
 
     def _take(self, piece: bytes) -> None:
-        end = piece.rfind(self._closing)
+        end = piece.find(self._closing)
         if not self._is_settled or end < 0:
             self._read(self._opening + piece)
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -11,30 +10,29 @@ V = TypeVar("V")
 
 
 class Memo(Generic[K, V]):
-    """A map that forgets what was used longest ago when its weight passes a limit."""
+    """A map that forgets what it learned longest ago when its weight passes a limit.
+
+    Not what was used longest ago: looking up is done for every part of a file, so it must be no more than a dict's `get`.
+    """
 
     def __init__(self, weight_limit: int) -> None:
         self._limit = weight_limit
         self._weight = 0
-        self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        found = self._kept.get(key)
-        if found is None:
-            return None
-        self._kept.move_to_end(key)
-        return found[0]
+        self._values: dict[K, V] = {}
+        self._weights: dict[K, int] = {}
+        self.get = self._values.get
 
     def put(self, key: K, value: V, weight: int) -> None:
         """Keep `value`; one that is heavier than the limit is not kept."""
         if weight > self._limit:
             return
-        replaced = self._kept.pop(key, None)
-        self._kept[key] = value, weight
-        self._weight += weight - (replaced[1] if replaced else 0)
+        self._weight += weight - self._weights.get(key, 0)
+        self._values[key] = value
+        self._weights[key] = weight
         while self._weight > self._limit:
-            _, (_, dropped) = self._kept.popitem(last=False)
-            self._weight -= dropped
+            oldest = next(iter(self._weights))
+            self._weight -= self._weights.pop(oldest)
+            del self._values[oldest]
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._values)

@@ -34,7 +34,7 @@ def clean(text: str) -> str:
 
 def line(text: str, limit: int = NAME_LIMIT) -> str:
     """`text` as one line: runs of white space are one space, and what is beyond `limit` is cut."""
-    return " ".join(text[: 4 * limit].split())[:limit]
+    return " ".join(text[: 4 * limit].split())[:limit] if text else ""
 
 
 def finding_key(native_id: str | None, title: str) -> str:

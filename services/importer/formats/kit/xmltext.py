@@ -16,10 +16,12 @@ _FORBIDDEN_REFERENCE = re.compile(
 )
 _CDATA_BORDER = re.compile(rb"<!\[CDATA\[|\]\]>")
 # Those with a name, and those to ASCII characters that XML has.
-_COMMON_REFERENCE = re.compile(
-    rb"&(?:(lt|gt|amp|quot|apos)|#x(0?[9aAdD]|[2-7][0-9a-fA-F])|#(9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-7]));"
+_COMMON = (
+    r"&(?:(lt|gt|amp|quot|apos)|#x(0?[9aAdD]|[2-7][0-9a-fA-F])|#(9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-7]));"
 )
-_NAMED = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
+_COMMON_REFERENCE = re.compile(_COMMON)
+_ANY_COMMON_REFERENCE = re.compile(re.sub(r"\((?!\?)", "(?:", _COMMON))
+_NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 _REFERENCE_BYTES = 64
 
 
@@ -57,26 +59,30 @@ def plain_text(raw: bytes) -> str | None:
     That is where something is not valid, or there is markup or a reference of another kind than the common ones.
     """
     # Text must not hold `]]>`; any `>` is written as a reference by the tools, and a search for one byte is cheap.
-    if b"<" in raw or b">" in raw or not is_tidy(raw) or not has_common_references(raw):
+    if b"<" in raw or b">" in raw or not is_tidy(raw):
         return None
     if b"\r" in raw:
         raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return referenced_text(raw)
+    text = raw.decode("utf-8")
+    return resolved(text) if has_common_references(text) else None
 
 
-def has_common_references(raw: bytes) -> bool:
-    """Is every `&` in `raw` the beginning of a reference to a character that tools do write as one?"""
-    count = raw.count(b"&")
-    return not count or len(_COMMON_REFERENCE.findall(raw)) == count
+def has_common_references(text: str) -> bool:
+    """Is every `&` the beginning of a reference to a character that tools do write as one?"""
+    count = text.count("&")
+    return not count or len(_ANY_COMMON_REFERENCE.findall(text)) == count
 
 
-def referenced_text(raw: bytes) -> str:
-    """Tidy bytes that have common references only, as text."""
-    if b"&" in raw:
-        raw = _COMMON_REFERENCE.sub(_character, raw)
-    return raw.decode("utf-8")
+def has_noncharacter(text: str) -> bool:
+    """Is one of the two characters of the first plane in it that XML forbids, besides the controls?"""
+    return not text.isascii() and ("\ufffe" in text or "\uffff" in text)
 
 
-def _character(reference: re.Match[bytes]) -> bytes:
+def resolved(text: str) -> str:
+    """`text`, whose references are all common ones, with the characters they stand for."""
+    return _COMMON_REFERENCE.sub(_character, text) if "&" in text else text
+
+
+def _character(reference: re.Match[str]) -> str:
     name, hexadecimal, digits = reference.groups()
-    return _NAMED[name] if name else bytes((int(hexadecimal or digits, 16 if hexadecimal else 10),))
+    return _NAMED[name] if name else chr(int(hexadecimal or digits, 16 if hexadecimal else 10))

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 
-from services.importer.formats.kit.encoding import is_tidy
 from services.importer.formats.kit.memo import Memo
-from services.importer.formats.kit.xmltext import has_common_references, referenced_text
+from services.importer.formats.kit.xmltext import has_common_references, has_noncharacter, resolved
 from services.importer.formats.nmap.report import SCRIPT_ID, SYSTEMS_LIMIT, Group, HostSeen, PortSeen, Script
 
-_VALUE = r'[^"<\t\n]*+'
+# No control character: XML forbids most of them, and turns line breaks into spaces.
+_VALUE = r'[^"<\x00-\x1f]*+'
 
 
 def _tag(name: str, attributes: str, close: str = "/>") -> str:
@@ -40,7 +40,7 @@ def _element(name: str, attributes: str, *children: str) -> str:
     return _tag(name, attributes, rf"(?:/>|>\n?+{_any(*children)}</{name}>)")
 
 
-_TEXT = "[^<>]*+"
+_TEXT = r"[^<>\x00-\x08\x0b-\x1f]*+"
 _CPE = f"<cpe>{_TEXT}</cpe>"
 _ELEM = _tag("elem", "key?", f">{_TEXT}</elem>")
 _ROW = _element("table", "key?", _ELEM)
@@ -60,17 +60,17 @@ _HEAD = re.compile(
         + _tag("status", "*state reason reason_ttl?")
         + rf"\n?+({_any(_tag('address', 'addr addrtype vendor?'))})"
         + rf"(?:<hostnames>\n?+({_any(_tag('hostname', 'name type'))})</hostnames>\n?+|<hostnames/>\n?+)?+"
-    ).encode()
+    )
 )
 _OTHER_PORTS = re.compile(
-    rf"\n?+{_any(_element('extraports', 'state count', _tag('extrareasons', 'reason count proto? ports?')))}".encode()
+    rf"<ports>\n?+{_any(_element('extraports', 'state count', _tag('extrareasons', 'reason count proto? ports?')))}"
 )
 _PORT = re.compile(
     (
         rf'protocol="({_VALUE})" portid="({_VALUE})">'
         + _tag("state", "*state reason reason_ttl? reason_ip?")
         + rf"(?:{_element('service', _SERVICE, _CPE)})?+({_any(_SCRIPT)})</port>\n?+"
-    ).encode()
+    )
 )
 _TAIL = re.compile(
     (
@@ -87,38 +87,47 @@ _TAIL = re.compile(
             _tag("times", "srtt rttvar to"),
         )
         + "</host>"
-    ).encode()
+    )
 )
 
-_ADDRESSES = re.compile(_tag("address", "*addr *addrtype", "").encode())
-_HOSTNAMES = re.compile(_tag("hostname", "*name", "").encode())
-_SYSTEMS = re.compile(_tag("osmatch", "*name", "").encode())
-_DEVICES = re.compile(_tag("osclass", "*type", "").encode())
+_ADDRESSES = re.compile(_tag("address", "*addr *addrtype", ""))
+_HOSTNAMES = re.compile(_tag("hostname", "*name", ""))
+_SYSTEMS = re.compile(_tag("osmatch", "*name", ""))
+_DEVICES = re.compile(_tag("osclass", "*type", ""))
 
-_VULNERS_TAG = f'<script id="{SCRIPT_ID}"'.encode()
+_VULNERS_TAG = f'<script id="{SCRIPT_ID}"'
 _VULNERS = re.compile(rf'<script id="{SCRIPT_ID}" output="({_VALUE})"(?:/>|>([^\0]*?)</script>)')
 _GROUPS = re.compile(_tag("table", "*key?", rf"(?:/>|>\n?+({_any(_ELEM, _ROW)})</table>)"))
 _ROWS = re.compile(_tag("table", "key?", rf"(?:/>|>\n?+({_any(_ELEM)})</table>)"))
 _ELEMS = re.compile(_tag("elem", "*key?", f">({_TEXT})</elem>"))
 
 
-def host_of(raw: bytes, host: HostSeen, ports: Memo[bytes, PortSeen]) -> bool:
+def host_of(raw: bytes, host: HostSeen, ports: Memo[str, PortSeen]) -> bool:
     """Fill `host` from `raw`, which begins after `<host ` and ends with its end tag; False where only a parser can.
 
-    `ports` are those seen before, by their bytes.
+    `ports` are those seen before, by their text.
     """
-    if b"\r" in raw or not is_tidy(raw) or not has_common_references(raw):
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
         return False
-    head, _, rest = raw.partition(b"<ports>")
-    listed, _, tail = rest.partition(b"</ports>")
-    if not rest:
-        # Without ports, what follows the names is the tail.
-        names = _HEAD.match(raw)
-        head, tail = (raw[: names.end()], raw[names.end() :]) if names else (raw, b"")
-    about, end = _HEAD.fullmatch(head), _TAIL.fullmatch(tail)
-    if about is None or end is None or _VULNERS_TAG in tail:
+    about = _HEAD.match(text)
+    if about is None or not has_common_references(text) or has_noncharacter(text):
         return False
-    others, *pieces = listed.split(b"<port ")
+    listed, _, tail = text[about.end() :].rpartition("</ports>")
+    if not _TAIL.fullmatch(tail) or _VULNERS_TAG in tail or (listed and not _ports(listed, host, ports)):
+        return False
+    host.state, addresses, names = about.groups("")
+    host.addresses = [(resolved(address), kind) for address, kind in _ADDRESSES.findall(addresses)]
+    host.hostnames = [resolved(name) for name in _HOSTNAMES.findall(names)]
+    if "<os>" in tail:
+        host.systems = [resolved(name) for name in _SYSTEMS.findall(tail)[:SYSTEMS_LIMIT]]
+        host.device = next((resolved(device) for device in _DEVICES.findall(tail) if device), "")
+    return True
+
+
+def _ports(listed: str, host: HostSeen, ports: Memo[str, PortSeen]) -> bool:
+    others, *pieces = listed.split("<port ")
     if not _OTHER_PORTS.fullmatch(others):
         return False
     for piece in pieces:
@@ -126,36 +135,31 @@ def host_of(raw: bytes, host: HostSeen, ports: Memo[bytes, PortSeen]) -> bool:
         if port is None:
             return False
         host.ports.append(port)
-    state, addresses, names_listed = about.groups()
-    host.state = referenced_text(state)
-    host.addresses = [(referenced_text(address), kind.decode()) for address, kind in _ADDRESSES.findall(addresses)]
-    host.hostnames = [referenced_text(name) for name in _HOSTNAMES.findall(names_listed or b"")]
-    if b"<os>" in tail:
-        host.systems = [referenced_text(name) for name in _SYSTEMS.findall(tail)[:SYSTEMS_LIMIT]]
-        host.device = next((referenced_text(device) for device in _DEVICES.findall(tail) if device), "")
     return True
 
 
-def _port(piece: bytes, ports: Memo[bytes, PortSeen]) -> PortSeen | None:
+def _port(piece: str, ports: Memo[str, PortSeen]) -> PortSeen | None:
     found = _PORT.fullmatch(piece)
     if found is None:
         return None
-    *simple, scripts = found.groups(b"")
-    protocol, number, state, *service = map(referenced_text, simple)
-    port = PortSeen(protocol, number, state, tuple(service))
+    values = found.groups("")
+    if "&" in piece:
+        values = tuple(map(resolved, values[:-1])) + values[-1:]
+    port = PortSeen(values[0], values[1], values[2], values[3:8])
+    scripts = values[8]
     if _VULNERS_TAG in scripts:
-        port.scripts = [_script(text, body) for text, body in _VULNERS.findall(scripts.decode())]
+        port.scripts = [_script(text, body) for text, body in _VULNERS.findall(scripts)]
     ports.put(piece, port, len(piece))
     return port
 
 
 def _script(output: str, body: str) -> Script:
     groups = [
-        Group(_plain(product), [{_plain(key): _plain(text) for key, text in _ELEMS.findall(row)} for row in _ROWS.findall(rows)])
-        for product, rows in _GROUPS.findall(body)
+        Group(resolved(product), [_row(row) for row in _ROWS.findall(rows)]) for product, rows in _GROUPS.findall(body)
     ]
-    return Script(_plain(output), groups)
+    return Script(resolved(output), groups)
 
 
-def _plain(text: str) -> str:
-    return referenced_text(text.encode()) if "&" in text else text
+def _row(elements: str) -> dict[str, str]:
+    row = dict(_ELEMS.findall(elements))
+    return {resolved(key): resolved(text) for key, text in row.items()} if "&" in elements else row

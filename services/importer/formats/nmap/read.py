@@ -32,8 +32,7 @@ def read_assets(raw: HostSeen) -> tuple[FindingsRecord, ...]:
     """Hosts that are up, as assets; nothing else."""
     if not _is_up(raw):
         return ()
-    notes = tuple(Caution(*note) for note in raw.notes)
-    return (_asset(raw, "First seen in an Nmap import."), *_port_cautions(raw), *notes)
+    return (_asset(raw, "First seen in an Nmap import."), *_cautions(raw))
 
 
 def read(raw: HostSeen) -> tuple[FindingsRecord, ...]:
@@ -47,9 +46,9 @@ def read(raw: HostSeen) -> tuple[FindingsRecord, ...]:
             number = min(whole(port.number) or 0, PORT_MAX)
             service = line(port.service[0])
             records += _affected(asset.ref, port.weaknesses, number, port.protocol[:NAME_LIMIT].lower(), service)
-    records += _affected(asset.ref, weaknesses_of(raw.scripts, raw.findings), 0, "", "")
-    records += _port_cautions(raw)
-    records += (Caution(*note) for note in raw.notes)
+    if raw.scripts:
+        records += _affected(asset.ref, weaknesses_of(raw.scripts, raw.findings), 0, "", "")
+    records += _cautions(raw)
     return tuple(records)
 
 
@@ -59,25 +58,31 @@ def _is_up(raw: HostSeen) -> bool:
 
 
 def _asset(raw: HostSeen, description: str) -> Asset:
-    ips = tuple(dict.fromkeys(ip for address, _ in raw.addresses if (ip := ip_address(address))))
-    names = [name for text in raw.hostnames if (name := line(text))]
-    mac = next((address for address, kind in raw.addresses if kind == "mac"), "")
-    ref = next(iter((*ips, mac, *names)), "")
-    if not ref:
-        raise RecordError("MISSING_FIELD", "address", "The host has neither address nor name.")
+    ips, mac, opened = [], "", []
+    for address, kind in raw.addresses:
+        if kind == "mac":
+            mac = mac or address
+        elif (ip := ip_address(address)) and ip not in ips:
+            ips.append(ip)
     for port in raw.ports:
         if not port.is_made:
             _make(port, raw)
+        if port.open_port is not None:
+            opened.append(port.open_port)
+    name = next(filter(None, map(line, raw.hostnames)), "")
+    ref = ips[0] if ips else mac[:NAME_LIMIT] or name
+    if not ref:
+        raise RecordError("MISSING_FIELD", "address", "The host has neither address nor name.")
     return Asset(
-        ref=ref[:NAME_LIMIT],
-        name=names[0] if names else ref[:NAME_LIMIT],
-        hostname=names[0] if names else "",
-        ips=ips,
+        ref=ref,
+        name=name or ref,
+        hostname=name,
+        ips=tuple(ips),
         mac=mac_address(mac),
-        operating_systems=tuple(line(system) for system in raw.systems[:1] if system.strip()),
+        operating_systems=(line(raw.systems[0]),) if raw.systems and raw.systems[0].strip() else (),
         type=_DEVICES.get(raw.device, ""),
         description=description,
-        ports=tuple(port.open_port for port in raw.ports if port.open_port is not None),
+        ports=tuple(opened),
     )
 
 
@@ -87,16 +92,19 @@ def _make(port: PortSeen, raw: HostSeen) -> None:
     if port.state == "open" and number is not None and number <= PORT_MAX:
         name, *told, tunnel = port.service
         name = f"{tunnel}/{name}" if tunnel else name
-        port.open_port = Port(number, port.protocol[:NAME_LIMIT].lower(), line(name), line(" ".join(filter(None, told))))
+        version = " ".join(filter(None, told))
+        port.open_port = Port(number, port.protocol[:NAME_LIMIT].lower(), name[:NAME_LIMIT], version[:NAME_LIMIT])
+    port.is_invalid = port.state == "open" and port.open_port is None
     port.weaknesses = weaknesses_of(port.scripts, raw.findings) if port.scripts else ()
     port.is_made = True
 
 
-def _port_cautions(raw: HostSeen) -> Iterable[Caution]:
+def _cautions(raw: HostSeen) -> Iterable[Caution]:
     for port in raw.ports:
-        if port.state == "open" and port.open_port is None:
+        if port.is_invalid:
             told = line(port.number, 40)
             yield Caution("INVALID_PORT", f'The port "{told}" is not a number from 0 to {PORT_MAX}.')
+    yield from (Caution(*note) for note in raw.notes)
 
 
 def _affected(

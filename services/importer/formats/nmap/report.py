@@ -50,6 +50,7 @@ class PortSeen:
     service: tuple[str, ...] = ("", "", "", "", "")
     scripts: list[Script] = field(default_factory=list)
     is_made: bool = False
+    is_invalid: bool = False
     open_port: Port | None = None
     weaknesses: tuple[Weakness, ...] = ()
 

@@ -72,7 +72,7 @@ class _Report:
         self._script: Script | None = None
         self._level = 0
         self._key = ""
-        self._ports: Memo[bytes, PortSeen] = Memo(_KNOWN_BYTES)
+        self._ports: Memo[str, PortSeen] = Memo(_KNOWN_BYTES)
         self._findings: Memo[tuple[object, ...], Finding] = Memo(_KNOWN_BYTES)
 
     def _root(self, attributes: Attributes) -> None:
