@@ -1,4 +1,7 @@
-"""One line of the table that `make bench` prints: a figure beside the floor of the same work, and the bar it is held against."""
+"""One line of the table that `make bench` prints.
+
+A figure beside the floor of the same work, and the bar it is held against.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`floor` is the same work done bare (an expat pass, a COPY, a PUT); `ratio` relates the two; `bar` is what DESIGN asks for."""
+    """`floor` is the same work done bare (an expat pass, a COPY, a PUT).
+
+    `ratio` relates the two; `bar` is what DESIGN asks for.
+    """
 
     what: str
     figure: str

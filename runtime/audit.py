@@ -142,9 +142,16 @@ class AuditTrail:
             if len(batch) == 1:
                 _give_up(batch, repr(error))
                 return
-            # One that the database will never take must not keep the others out.
-            for event in batch:
+            await self._write_singly(batch)
+
+    async def _write_singly(self, batch: Sequence[AuditEvent]) -> None:
+        """One event that the database will never take must not keep the others out."""
+        for number, event in enumerate(batch):
+            try:
                 await self._write([event])
+            except asyncio.CancelledError:
+                _give_up(batch[number + 1 :], "the process ends")
+                raise
 
     async def _write_when_possible(self, batch: Sequence[AuditEvent]) -> None:
         attempts = AsyncRetrying(

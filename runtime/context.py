@@ -72,6 +72,11 @@ def current_principal() -> Principal:
         raise Unauthenticated("NO_CREDENTIAL", "This needs a credential: a token or an API key.") from None
 
 
+def act_as(principal: Principal) -> None:
+    """For a method that is anonymous, such as a login: who the caller turned out to be. The audit log then says so."""
+    principal_variable.set(principal)
+
+
 def current_credential() -> str:
     """The caller's own `authorization`, to call another service on their behalf; empty when there is none."""
     return credential_variable.get("")

@@ -1,7 +1,7 @@
 """The one family of errors that reach a client: a status, a stable reason, a sentence, and nothing of the inside.
 
-A subclass fixes the gRPC and HTTP codes; whoever raises it gives the reason (UPPER_SNAKE, a client may switch on it), the message for people, and
-metadata (ids, limits). docs/errors.md lists the reasons.
+A subclass fixes the gRPC and HTTP codes; whoever raises it gives the reason (UPPER_SNAKE, a client may switch on
+it), the message for people, and metadata (ids, limits). docs/errors.md lists the reasons.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ RETRY_SECONDS = 1.0
 ANSWER_MARGIN_SECONDS = 2.0
 """The server ends a pull in time; this much later it is taken for gone."""
 
+STATUS_DIGITS = 3
 NO_MESSAGES = frozenset({"404", "408"})
 
 
@@ -95,6 +96,7 @@ class JobQueue:
         self._client: Client | None = None
         self._connected = asyncio.Event()
         self._pulls: set[asyncio.Queue[Msg | None]] = set()
+        self._troubled: set[str] = set()
         self._keeper: asyncio.Task[None] | None = None
 
     @classmethod
@@ -138,6 +140,8 @@ class JobQueue:
 
     async def has_message(self, sequence: int) -> bool:
         """Whether the stream still holds this message, delivered or not."""
+        if sequence < 1:
+            return False
         try:
             async with self._jetstream() as jetstream:
                 await jetstream.get_msg(STREAM, seq=sequence)
@@ -151,13 +155,17 @@ class JobQueue:
             async with asyncio.timeout(timeout):
                 await self._connected.wait()
             async with self.client() as client:
-                return await self._pull(client, lane, timeout)
+                delivery = await self._pull(client, lane, timeout)
+            self._troubled.discard(lane)
         except TimeoutError:
             return None
         except QueueUnavailable as error:
-            log.warning("fetch failed", lane=lane, cause=str(error))
+            if lane not in self._troubled:
+                log.warning("fetch failed; going on trying", lane=lane, cause=str(error))
+                self._troubled.add(lane)
             await asyncio.sleep(min(timeout, RETRY_SECONDS))
             return None
+        return delivery
 
     async def _pull(self, client: Client, lane: str, expires: float) -> Delivery | None:
         arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
@@ -179,12 +187,14 @@ class JobQueue:
     def _read(self, message: Msg | None) -> Delivery | None:
         if message is None:
             raise QueueUnavailable("the connection was lost")
-        status = (message.headers or {}).get("Status")
-        if status is None:
+        headers = message.headers or {}
+        if "Status" not in headers:
             return Delivery(self, message)
+        # nats-py may leave what follows the number in the same value.
+        status = headers["Status"][:STATUS_DIGITS]
         if status in NO_MESSAGES:
             return None
-        raise QueueUnavailable(f"status {status} {(message.headers or {}).get('Description', '')}".strip())
+        raise QueueUnavailable(f"status {status} {headers.get('Description', '')}".strip())
 
     async def _give_back(self, arrived: asyncio.Queue[Msg | None]) -> None:
         """A message that came while its fetch was cancelled goes back at once, and not after ACK_WAIT_SECONDS."""

@@ -17,7 +17,7 @@ RETRY_SECONDS = 1.0
 
 
 class Listener:
-    """Sets `event` whenever something is said on the channel, and after each (re)connect, as anything may have been missed."""
+    """Sets `event` when something is said on the channel, and after each connect: anything may have been missed."""
 
     def __init__(self, url: str, channel: str) -> None:
         # SQLAlchemy's name of the driver is not part of a libpq URL.

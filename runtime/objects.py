@@ -18,9 +18,18 @@ from minio import Minio
 from runtime.errors import PayloadTooLarge
 from runtime.multipart import StreamedWrite
 from runtime.reading import ObjectReader
+from runtime.settings import ObjectStoreSettings
 from runtime.storage import ObjectChanged, ObjectMissing, StorageThreads, StorageUnavailable
 
-__all__ = ["ObjectChanged", "ObjectInfo", "ObjectMissing", "ObjectReader", "ObjectStore", "StorageUnavailable"]
+__all__ = [
+    "ObjectChanged",
+    "ObjectInfo",
+    "ObjectMissing",
+    "ObjectReader",
+    "ObjectStore",
+    "StorageUnavailable",
+    "object_store",
+]
 
 THREADS = 16
 CONNECT_SECONDS = 3
@@ -125,3 +134,17 @@ class ObjectStore:
         """Wait for the calls that run, which their time limits bound."""
         self._threads.close()
         self._http.clear()
+
+
+def object_store(settings: ObjectStoreSettings) -> ObjectStore:
+    """The store that these settings name."""
+    return ObjectStore(
+        settings.s3_endpoint,
+        settings.s3_access_key.get_secret_value(),
+        settings.s3_secret_key.get_secret_value(),
+        bucket=settings.s3_bucket,
+        prefix=settings.s3_prefix,
+        region=settings.s3_region,
+        secure=settings.s3_secure,
+        public_url=str(settings.public_url),
+    )

@@ -53,8 +53,13 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a service's main coroutine to its end."""
-    uvloop.run(main)
+    """Run a service's main coroutine to its end; what it fails with goes to the log like everything else."""
+    configure_logging("hythe")
+    try:
+        uvloop.run(main)
+    except Exception:
+        log.exception("process failed")
+        raise SystemExit(1) from None
 
 
 async def serve(

@@ -1,6 +1,7 @@
-"""Tables of the findings target: what a scan import leaves behind. The importer's workers write them, the status service reads them.
+"""Tables of the findings target: what a scan import leaves behind. Workers write them, the status service reads them.
 
-Texts are never indexed as they are: a scanner may send a megabyte where an index takes 2,704 bytes. Keys are at most 128 characters or digests.
+Texts are never indexed as they are: a scanner may send a megabyte where an index takes 2,704 bytes. Keys are at
+most 128 characters or digests.
 """
 
 from __future__ import annotations

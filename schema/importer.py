@@ -1,7 +1,7 @@
 """Tables of the importer: what can be imported into, imports, and how they are dispatched, claimed and watched.
 
-State, claim, lease, progress and cancel request are separate rows on purpose: a data transaction holds the claim row and nothing that
-a heartbeat, a progress report or a cancel needs.
+State, claim, lease, progress and cancel request are separate rows on purpose: a data transaction holds the claim
+row and nothing that a heartbeat, a progress report or a cancel needs.
 """
 
 from __future__ import annotations
@@ -108,7 +108,14 @@ imports = Table(
     Index("ix_imports_user", "tenant_id", "user_id", text("import_id DESC")),
     Index("ix_imports_ended", "tenant_id", "ended_at"),
     Index("ix_imports_live", "tenant_id", "state", "import_id", postgresql_where=text(LIVE)),
-    Index("uq_imports_request", "tenant_id", "user_id", "request_id", unique=True, postgresql_where=text("request_id IS NOT NULL")),
+    Index(
+        "uq_imports_request",
+        "tenant_id",
+        "user_id",
+        "request_id",
+        unique=True,
+        postgresql_where=text("request_id IS NOT NULL"),
+    ),
 )
 
 import_inputs = Table(
@@ -195,7 +202,13 @@ outbox = Table(
     metadata,
     *_import_key(),
     Column("lane", Text, nullable=False),
-    Column("dispatch_number", Integer, nullable=False, server_default="0", comment="publishes so far; part of the message id"),
+    Column(
+        "dispatch_number",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="publishes so far; part of the message id",
+    ),
     Column("stream_sequence", BigInteger, comment="of the last PubAck"),
     timestamp("published_at", nullable=True),
     timestamp("next_at", default=True),

@@ -134,6 +134,13 @@ SEQUENCE_PRIVILEGES: Mapping[str, Sequence[str]] = {
     ),
 }
 
+# On the database itself, by migrations/roles.sql: the flip keeps what it has matched in temporary tables.
+DATABASE_PRIVILEGES: Mapping[str, Sequence[str]] = {
+    "CONNECT": ROLES,
+    "CREATE": (OWNER,),
+    "TEMPORARY": ("hythe_worker",),
+}
+
 SCHEMA_USAGE: Mapping[str, Sequence[str]] = {"hythe_identity": ("identity",)}
 
 TENANT_RULE = "tenant_id = (SELECT NULLIF(current_setting('hythe.tenant', true), '')::int)"

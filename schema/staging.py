@@ -1,8 +1,9 @@
 """Staging: where records wait for the flip. Owned by the worker's role; nobody else sees it.
 
-The tables here are templates. Each import gets UNLOGGED copies of its target's templates, named `<template>_<import id in hex>`, and drops
-them in its flip: emptying is a DROP, nothing is left for vacuum (docs/adr/). Every row carries its tenant. Checkpoints are UNLOGGED as
-well, so a crash of PostgreSQL empties both together and the import starts over.
+The tables here are templates. Each import gets UNLOGGED copies of its target's templates, named `<template>_<import
+id in hex>`, and drops them in its flip: emptying is a DROP, nothing is left for vacuum (docs/adr/). Every row
+carries its tenant. Checkpoints are UNLOGGED as well, so a crash of PostgreSQL empties both together and the import
+starts over.
 """
 
 from __future__ import annotations

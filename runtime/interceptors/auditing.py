@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from runtime.audit import NOBODYS_TENANT, AuditEvent, AuditLog
-from runtime.context import current_request
+from runtime.context import current_request, principal_variable
 from runtime.errors import ServiceError
 from runtime.interceptors.authorization import rule_of
 from runtime.interceptors.chain import Call
@@ -48,9 +48,10 @@ class Auditing:
 
 def event_of(call: Call, code: grpc.StatusCode, reason: str) -> AuditEvent:
     service, _, method = call.method.partition("/")
+    principal = call.principal or principal_variable.get(None)
     return AuditEvent(
-        tenant_id=call.principal.tenant_id if call.principal else NOBODYS_TENANT,
-        user_id=call.principal.user_id if call.principal else None,
+        tenant_id=principal.tenant_id if principal else NOBODYS_TENANT,
+        user_id=principal.user_id if principal else None,
         service=service,
         method=method,
         outcome=code.name,

@@ -1,4 +1,7 @@
-"""Queries of the dispatcher. As the role `hythe_dispatch` it sees ids, tenants and states of all tenants, and nothing else of them."""
+"""Queries of the dispatcher.
+
+As the role `hythe_dispatch` it sees ids, tenants and states of all tenants, and nothing else of them.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
-"""The dispatcher: sends queued imports to the workers, sends again what got lost, and removes what is old. One replica is active.
+"""The dispatcher: sends queued imports to the workers, sends again what got lost, removes what is old.
 
-The outbox has a row for each import that is not finished, with the time at which to look at it next. Looking decides from the database alone;
-NATS may lose, repeat, delay or reorder anything and costs seconds. Caps are applied here, so what is in the stream may run.
+One replica is active.
+
+The outbox has a row for each import that is not finished, with the time at which to look at it next. Looking
+decides from the database alone; NATS may lose, repeat, delay or reorder anything and costs seconds. Caps are
+applied here, so what is in the stream may run.
 """
 
 from __future__ import annotations

@@ -65,7 +65,9 @@ def assert_exactly(stack: LiveStack, caller: Rest, size: Size) -> None:
     with psycopg.connect(stack.database.superuser_url, autocommit=True) as connection:
 
         def number(query: str) -> int:
-            row = connection.execute(query.encode(), {"report": caller.report_id, "client": caller.client_id}).fetchone()
+            row = connection.execute(
+                query.encode(), {"report": caller.report_id, "client": caller.client_id}
+            ).fetchone()
             assert row is not None
             return int(row[0])
 

@@ -1,4 +1,7 @@
-"""Kill -9 of any part, in the middle of a 100 MB import and again in its flip. `make chaos` runs it; `make test` has a short selection."""
+"""Kill -9 of any part, in the middle of a 100 MB import and again in its flip.
+
+`make chaos` runs it; `make test` has a short selection.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pytest
 
 from tests.chaos.killing import Moment, Size, assert_exactly, in_the_flip, kill_at, while_staging
 from tests.e2e.rest import Rest, rest
-from tests.e2e.scans import write_nessus
+from tests.scans import write_nessus
 from tests.stack import LiveStack
 
 HUNDRED_MEGABYTES = Size(hosts=1_500, plugins=40, output_characters=1_300)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.e2e.rest import Rest, rest
-from tests.e2e.scans import nessus
+from tests.scans import nessus
 from tests.stack import LiveStack
 
 
@@ -79,7 +79,7 @@ def test_burp_requests_and_responses_are_evidence(caller: Rest) -> None:
 <name>Cross-site scripting</name><host ip="10.1.1.1">https://web.example.com</host><path><![CDATA[/a]]></path>
 <location><![CDATA[/a [q parameter]]]></location><severity>High</severity><confidence>Certain</confidence>
 <requestresponse><request method="GET" base64="true"><![CDATA[{request}]]></request>
-<response base64="true"><![CDATA[{response}]]></response><responseRedirected>false</responseRedirected></requestresponse>
+<response base64="true"><![CDATA[{response}]]></response></requestresponse>
 </issue></issues>""".encode()
     row = caller.imported(data, source="burp")
     assert row["status"] == "IMPORT COMPLETE", row
@@ -97,9 +97,9 @@ def test_burp_requests_and_responses_are_evidence(caller: Rest) -> None:
 
 def test_an_import_by_a_token_works_bare_and_with_bearer(stack: LiveStack) -> None:
     with httpx.Client(base_url=stack.url) as http:
-        token = http.post(
-            "/api/v1/authenticate", json={"username": stack.user, "password": stack.password}
-        ).json()["token"]
+        token = http.post("/api/v1/authenticate", json={"username": stack.user, "password": stack.password}).json()[
+            "token"
+        ]
     for header in (token, f"Bearer {token}"):
         caller = rest(stack, authorization=header)
         assert caller.imported(nessus())["status"] == "IMPORT COMPLETE"

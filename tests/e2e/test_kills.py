@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.killing import Moment, Size, assert_exactly, in_the_flip, kill_at, while_staging
 from tests.e2e.rest import Rest, rest
-from tests.e2e.scans import write_nessus
+from tests.scans import write_nessus
 from tests.stack import LiveStack
 
 SIZE = Size(hosts=600, plugins=40, output_characters=600)
@@ -32,7 +32,13 @@ def caller(stack: LiveStack) -> Iterator[Rest]:
 
 @pytest.mark.parametrize(
     ("process", "moment"),
-    [("worker", while_staging), ("worker", in_the_flip), ("postgres", while_staging), ("postgres", in_the_flip), ("nats", while_staging)],
+    [
+        ("worker", while_staging),
+        ("worker", in_the_flip),
+        ("postgres", while_staging),
+        ("postgres", in_the_flip),
+        ("nats", while_staging),
+    ],
     ids=lambda each: getattr(each, "__name__", each),
 )
 def test_an_import_survives_a_death(stack: LiveStack, caller: Rest, file: Path, process: str, moment: Moment) -> None:

@@ -1,4 +1,7 @@
-"""The parser child: bytes in, typed records out. It has no credentials, no network and no business with anything else."""
+"""The parser child: bytes in, typed records out.
+
+It has no credentials, no network and no business with anything else.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,7 @@ class InputStream:
 
 
 class Definitions:
-    """Drops a record that was sent just before: formats return the same object for the same definition, so identity is enough.
+    """Drops a definition that was sent just before: formats return the same object for it, so identity is enough.
 
     Bounded; a definition that was forgotten is sent again, which the merge does not mind.
     """

@@ -1,7 +1,8 @@
 """Claim, lease and fence: who works on an import, decided by the database and its clock alone.
 
-The fence is a row of `import_claims`. A claim takes it FOR UPDATE NOWAIT and raises `attempt`; every data transaction holds it FOR SHARE and
-checks its own attempt, so no write of an earlier attempt can commit after a takeover. Lease, progress and cancel request are other rows.
+The fence is a row of `import_claims`. A claim takes it FOR UPDATE NOWAIT and raises `attempt`; every data
+transaction holds it FOR SHARE and checks its own attempt, so no write of an earlier attempt can commit after a
+takeover. Lease, progress and cancel request are other rows.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ MAX_CRASHES = 3
 
 
 class Refusal(Enum):
-    """Why a delivered import is not worked on. In each case the message is done with: the sweeper sends another when one is due."""
+    """Why a delivered import is not worked on.
+
+    In each case the message is done with: the sweeper sends another when one is due.
+    """
 
     UNKNOWN = "unknown"
     FINISHED = "finished"
@@ -210,9 +214,10 @@ async def _inputs(connection: AsyncConnection, tenant_id: int, import_id: UUID) 
 
 
 async def hold(connection: AsyncConnection, held: Claim) -> None:
-    """The fence: holds the claim to the end of the caller's transaction. Raises FencedOut when another attempt has begun.
+    """The fence: holds the claim to the end of the transaction. Raises FencedOut when another attempt has begun.
 
-    A worker that is stopped inside its transaction would hold the fence for ever; PostgreSQL ends such a session after a lease.
+    A worker that is stopped inside its transaction would hold the fence for ever; PostgreSQL ends such a session
+    after a lease.
     """
     idle = f"{held.lease.total_seconds() * 1000:.0f}"
     query = (
@@ -257,7 +262,10 @@ async def finish(
     message: str | None = None,
     position: str | None = None,
 ) -> None:
-    """Moves an import from RUNNING to a terminal state and takes away what a live one needs. The caller holds the claim."""
+    """Moves an import from RUNNING to a terminal state and takes away what a live one needs.
+
+    The caller holds the claim.
+    """
     at = (imports.c.tenant_id == tenant_id) & (imports.c.import_id == import_id)
     moved = await connection.execute(
         update(imports)
@@ -285,7 +293,10 @@ async def release(connection: AsyncConnection, tenant_id: int, import_id: UUID) 
 
 
 async def hand_back(connection: AsyncConnection, held: Claim, delay: timedelta, *, is_retry: bool) -> None:
-    """Moves an import from RUNNING to QUEUED, to go on from its checkpoint after `delay`. The caller holds the claim."""
+    """Moves an import from RUNNING to QUEUED, to go on from its checkpoint after `delay`.
+
+    The caller holds the claim.
+    """
     job = held.job
     moved = await connection.execute(
         update(imports)

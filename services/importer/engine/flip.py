@@ -1,4 +1,4 @@
-"""The flip: one transaction that merges staging into the target and moves the import to SUCCEEDED as its last statements."""
+"""The flip: one transaction that merges staging into the target and ends the import as its last statements."""
 
 from __future__ import annotations
 
@@ -23,13 +23,19 @@ KEPT_ERRORS = 1_000
 
 
 class CountsDiffer(Exception):
-    """The outcomes of a merge are not as many as the items that were staged: our own mistake, so nothing is committed."""
+    """The outcomes of a merge are not as many as the items that were staged.
+
+    Our own mistake, so nothing is committed.
+    """
 
 
 async def flip(
     database: Database, target: Target, held: Claim, staging: Staging, checkpoint: Checkpoint, seen: Progress
 ) -> None:
-    """Readers see all of the import or none of it. Raises Cancelled when somebody asked for that before the last statements."""
+    """Readers see all of the import or none of it.
+
+    Raises Cancelled when somebody asked for that before the last statements.
+    """
 
     async def step(phase: str) -> None:
         seen.merging(phase)
@@ -62,14 +68,12 @@ def _check_conservation(checkpoint: Checkpoint, outcomes: Outcomes) -> None:
 
 async def keep_errors(connection: AsyncConnection, held: Claim, staging: Staging) -> None:
     """The first rejected items become rows; all of them are in the report."""
-    await connection.execute(
-        text(
-            "INSERT INTO row_errors (tenant_id, import_id, record_number, position, field, code, message, value) "
-            f"SELECT tenant_id, :import_id, ordinal, position, field, code, message, value FROM {staging.names[errors]} "
-            "ORDER BY ordinal LIMIT :kept"
-        ),
-        {"import_id": held.job.import_id, "kept": KEPT_ERRORS},
+    statement = (
+        "INSERT INTO row_errors (tenant_id, import_id, record_number, position, field, code, message, value) "  # noqa: S608
+        "SELECT tenant_id, :import_id, ordinal, position, field, code, message, value "
+        f"FROM {staging.names[errors]} ORDER BY ordinal LIMIT :kept"  # a name made of a UUID
     )
+    await connection.execute(text(statement), {"import_id": held.job.import_id, "kept": KEPT_ERRORS})
 
 
 async def _conclude(

@@ -1,7 +1,8 @@
 """The frames between a worker and its parser child: length-prefixed, typed, and never trusted by the worker.
 
-Worker to child: one `Order` frame, then data frames (an empty one ends the input). Child to worker: `Opened` once, any number of `Batch`, and
-one of `Finished` or `Refused`. A batch is written without building a list first: each item is encoded straight into the frame's buffer.
+Worker to child: one `Order` frame, then data frames (an empty one ends the input). Child to worker: `Opened` once,
+any number of `Batch`, and one of `Finished` or `Refused`. A batch is written without building a list first: each
+item is encoded straight into the frame's buffer.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
 
 
 class Batch(msgspec.Struct, Generic[RecordT], frozen=True, tag="batch"):
-    """Items in order. `read` and `bytes` count from the beginning of the input; items without records are in `read` only."""
+    """Items in order. `read` and `bytes` count from the beginning of the input.
+
+    Items without records are in `read` only.
+    """
 
     items: list[StagedItem[RecordT]]
     rejected: list[Rejected]

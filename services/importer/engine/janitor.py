@@ -1,4 +1,7 @@
-"""Removes staging tables of imports that are not live any more: what a crash between an import's end and its DROP can leave."""
+"""Removes staging tables of imports that are not live any more.
+
+What a crash between an import's end and its DROP can leave.
+"""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Reader(Protocol):
 
 
 def start_fork_server() -> None:
-    """Starts the process that children are forked from: formats loaded, network dropped, no credentials in its environment.
+    """Starts the process that children are forked from: formats loaded, no network, no credentials.
 
     Called before grpc is imported, whose threads do not survive a fork.
     """
@@ -49,7 +49,10 @@ def start_fork_server() -> None:
 
 
 class Feeder:
-    """Copies objects into the child's pipe from a thread of its own: the store's client blocks, the event loop must not."""
+    """Copies objects into the child's pipe from a thread of its own.
+
+    The store's client blocks, the event loop must not.
+    """
 
     def __init__(self, readers: Sequence[Callable[[], Reader]], write_fd: int) -> None:
         self._readers = readers

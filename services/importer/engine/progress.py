@@ -74,7 +74,10 @@ async def write(connection: AsyncConnection, held: Claim, values: Mapping[str, A
 
 
 async def forgive(connection: AsyncConnection, held: Claim) -> None:
-    """An attempt that got further than the one before starts the counts of crashes and retries anew: they are for imports that do not move."""
+    """An attempt that got further than the one before starts the counts of crashes and retries anew.
+
+    They are for imports that do not move.
+    """
     await connection.execute(
         update(imports)
         .where(

@@ -1,4 +1,7 @@
-"""The full list of rejected items, as a CSV object beside the upload. Written before the flip; the same attempt or the next writes the same bytes."""
+"""The full list of rejected items, as a CSV object beside the upload.
+
+Written before the flip; the same attempt or the next writes the same bytes.
+"""
 
 from __future__ import annotations
 

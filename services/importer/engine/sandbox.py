@@ -21,9 +21,13 @@ def drop_network() -> bool:
 
 
 def limit_resources(memory_bytes: int, cpu_seconds: int) -> None:
-    """Limits that the kernel holds for us, whatever the parser does. A parser writes to its pipe only, so files may have no bytes."""
+    """Limits that the kernel holds for us, whatever the parser does.
+
+    A parser writes to its pipe only, so files may have no bytes.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    # The soft limit sends SIGXCPU, which ends the child and is told apart from a crash; the hard limit is the last word.
+    # The soft limit sends SIGXCPU, which ends the child and is told apart from a crash; the hard limit is the last
+    # word.
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

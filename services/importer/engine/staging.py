@@ -18,6 +18,8 @@ from schema.staging import SCHEMA, checkpoints, errors
 from services.importer.engine.frames import Rejected
 from services.importer.engine.target import Tally
 
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
 # Type names that psycopg's binary COPY needs for each column type that staging uses.
 COPY_TYPES = {
     "INTEGER": "int4",
@@ -64,7 +66,8 @@ class Staging:
         # Names the tenant for the janitor, which has nothing else after a crash of PostgreSQL.
         await connection.execute(text(f"COMMENT ON TABLE {self.names[errors]} IS '{self._tenant_id:d}'"))
         if row is None:
-            # A crash of PostgreSQL empties the tables and the checkpoints alike; rows without a checkpoint are of no use.
+            # A crash of PostgreSQL empties the tables and the checkpoints alike; rows without a checkpoint are of no
+            # use.
             await connection.execute(text(f"TRUNCATE {', '.join(self.names.values())}"))
             return None
         kept = msgspec.convert(row["tally"], _Kept)
@@ -87,7 +90,7 @@ class Staging:
         if not rows:
             return
         columns = ", ".join(f'"{column.name}"' for column in table.columns)
-        types = [COPY_TYPES[column.type.compile(postgresql.dialect())] for column in table.columns]
+        types = [COPY_TYPES[column.type.compile(DIALECT)] for column in table.columns]
         raw = await connection.get_raw_connection()
         driver: PsycopgConnection[Any] | Any = raw.driver_connection
         statement = f"COPY {self.names[table]} ({columns}) FROM STDIN (FORMAT BINARY)"
@@ -114,7 +117,10 @@ class Staging:
         await connection.execute(statement.on_conflict_do_update(index_elements=["import_id", "slice"], set_=values))
 
     async def analyze(self, connection: AsyncConnection) -> None:
-        """Gives the planner statistics of tables that are minutes old. Without them it loops (DESIGN: 260 s against 10)."""
+        """Gives the planner statistics of tables that are minutes old.
+
+        Without them it loops (DESIGN: 260 s against 10).
+        """
         for name in self.names.values():
             await connection.execute(text(f"ANALYZE {name}"))
 
@@ -146,7 +152,8 @@ async def staged_imports(connection: AsyncConnection) -> list[UUID]:
     """Every import that has tables in staging, by their names."""
     found = await connection.execute(
         text(
-            "SELECT DISTINCT right(tablename, 32) FROM pg_tables WHERE schemaname = :schema AND tablename ~ '_[0-9a-f]{32}$'"
+            "SELECT DISTINCT right(tablename, 32) FROM pg_tables "
+            "WHERE schemaname = :schema AND tablename ~ '_[0-9a-f]{32}$'"
         ),
         {"schema": SCHEMA},
     )

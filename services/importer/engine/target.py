@@ -29,7 +29,8 @@ class Job:
 class Tally:
     """What has been counted so far. It is part of each checkpoint, so a resumed attempt counts on from there.
 
-    `staged` are items with rows in staging; `entities` are the target's own counters by name; `cautions` is code -> [message, count].
+    `staged` are items with rows in staging; `entities` are the target's own counters by name; `cautions` is code ->
+    [message, count].
     """
 
     read: int = 0
@@ -95,5 +96,6 @@ class Target(Protocol):
     ) -> Outcomes:
         """Merges staging into the target tables inside the caller's transaction.
 
-        `staged` gives the qualified name of this import's copy of each template. Takes the target's advisory lock first.
+        `staged` gives the qualified name of this import's copy of each template. Takes the target's advisory lock
+        first.
         """

@@ -1,60 +1,97 @@
-"""The one list of formats, and which of them a source may be written in. A format that is not here does not exist.
+"""The one list of formats, and which of them each public source name takes.
 
-A source is the slug of a tool in the public API. Its files are told apart by their first bytes, because several formats share a slug.
+A source is what a client names in its request: a tool, not a file format. The list of names is PlexTrac's of 2024 for findings
+(25 of them) and the asset imports of its Nmap page; most have no format yet, and are refused with a reason rather than unknown.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import MappingProxyType
 
-from services.importer.formats.burp import read as burp_read
-from services.importer.formats.burp import walk as burp_walk
-from services.importer.formats.kit.format import DamagedFile, Format, WrongFormat
+from services.importer.formats.burp.read import read as read_burp
+from services.importer.formats.burp.walk import sniff as sniff_burp
+from services.importer.formats.burp.walk import walk as walk_burp
+from services.importer.formats.kit.format import Format, WrongFormat
 from services.importer.formats.kit.looks import describe
-from services.importer.formats.nessus import read as nessus_read
-from services.importer.formats.nessus import walk as nessus_walk
-from services.importer.formats.nmap import read as nmap_read
-from services.importer.formats.nmap import walk as nmap_walk
+from services.importer.formats.nessus.read import read as read_nessus
+from services.importer.formats.nessus.walk import sniff as sniff_nessus
+from services.importer.formats.nessus.walk import walk as walk_nessus
+from services.importer.formats.nmap.read import read as read_nmap
+from services.importer.formats.nmap.read import read_assets as read_nmap_assets
+from services.importer.formats.nmap.walk import sniff as sniff_nmap
+from services.importer.formats.nmap.walk import walk as walk_nmap
 
+FINDINGS = "findings"
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A slug, what people call its tool, and the names of the formats that are tried: into a report, and as client assets."""
+NESSUS = Format("nessus", "nessus", FINDINGS, sniff_nessus, walk_nessus, read_nessus)
+BURP = Format("burp", "burp", FINDINGS, sniff_burp, walk_burp, read_burp)
+NMAP = Format("nmap", "nmap", FINDINGS, sniff_nmap, walk_nmap, read_nmap)
+NMAP_ASSETS = Format("nmap_assets", "nmap", FINDINGS, sniff_nmap, walk_nmap, read_nmap_assets)
 
-    slug: str
-    display_name: str
-    report_formats: tuple[str, ...] = ()
-    asset_formats: tuple[str, ...] = ()
+FORMATS = (NESSUS, BURP, NMAP, NMAP_ASSETS)
 
+BY_NAME = MappingProxyType({each.name: each for each in FORMATS})
 
-FORMATS = (
-    Format("nessus", "nessus", "findings", nessus_walk.sniff, nessus_walk.walk, nessus_read.read),
-    Format("burp", "burp", "findings", burp_walk.sniff, burp_walk.walk, burp_read.read),
-    Format("nmap", "nmap", "findings", nmap_walk.sniff, nmap_walk.walk, nmap_read.read),
-    Format("nmap_assets", "nmap", "findings", nmap_walk.sniff, nmap_walk.walk, nmap_read.read_assets),
+# What files of each format are called in messages.
+_TITLES = MappingProxyType(
+    {
+        NESSUS.name: "a Nessus report",
+        BURP.name: "a Burp Suite report",
+        NMAP.name: "an Nmap report",
+        NMAP_ASSETS.name: "an Nmap report",
+    }
 )
 
-SOURCES = (
-    Source("nessus", "Nessus", report_formats=("nessus",)),
-    Source("burp", "Burp Suite", report_formats=("burp",)),
-    Source("nmap", "Nmap", report_formats=("nmap",), asset_formats=("nmap_assets",)),
-    Source("nmap-xml", "Nmap (Assets)", asset_formats=("nmap_assets",)),
+# Names of sources of findings, each with the formats that it takes; the first whose sniff says yes is used.
+FINDING_SOURCES = MappingProxyType(
+    {
+        "acunetix": (),
+        "burp": (BURP,),
+        "burphtml": (),
+        "checkmarx": (),
+        "coreimpact": (),
+        "custom": (),
+        "hclappscan": (),
+        "horizon": (),
+        "invicti": (),
+        "nessus": (NESSUS,),
+        "netsparker": (),
+        "nexpose": (),
+        "nipper": (),
+        "nmap": (NMAP,),
+        "nodeware": (),
+        "nodezero": (),
+        "offlinecsv": (),
+        "openvas": (),
+        "owaspzap": (),
+        "pentera": (),
+        "ptrac": (),
+        "qualys": (),
+        "rapidfire": (),
+        "scythe": (),
+        "veracode": (),
+    }
 )
 
-_BY_NAME = {format_.name: format_ for format_ in FORMATS}
-_BY_SLUG = {source.slug: source for source in SOURCES}
+# Names of sources of client assets.
+ASSET_SOURCES = MappingProxyType({"nmap": (NMAP_ASSETS,), "nmap-xml": (NMAP_ASSETS,), "nmap-csv": ()})
 
 
-def resolve(slug: str, head: bytes, *, assets_only: bool = False) -> Format:
-    """The format of a file that begins with `head`, among those of its source.
+def resolve(source: str, head: bytes, *, assets: bool = False) -> Format:
+    """The format of a file that begins with `head` and was sent for `source`, a name of the lists above.
 
-    Raises WrongFormat, which says what the file looks like instead, and DamagedFile for an empty one.
+    Raises `KeyError` for a name that is in neither list, and `WrongFormat`, naming what the file looks like, when none of the
+    source's formats takes it.
     """
-    if not head:
-        raise DamagedFile("EMPTY_FILE", "The file is empty.")
-    source = _BY_SLUG[slug]
-    names = source.asset_formats if assets_only else source.report_formats
-    for name in names:
-        if _BY_NAME[name].sniff(head):
-            return _BY_NAME[name]
-    raise WrongFormat(f"The file is no {source.display_name} export: it looks like {describe(head)}.")
+    accepted = (ASSET_SOURCES if assets else FINDING_SOURCES)[source]
+    for each in accepted:
+        if each.sniff(head):
+            return each
+    if not accepted:
+        raise WrongFormat(f'Files of the source "{source}" cannot be imported yet.')
+    wanted = " or ".join(dict.fromkeys(_TITLES[each.name] for each in accepted))
+    raise WrongFormat(f'The source "{source}" takes {wanted}; the file looks like {_look(head)}.')
+
+
+def _look(head: bytes) -> str:
+    return next((_TITLES[each.name] for each in FORMATS if each.sniff(head)), "") or describe(head)

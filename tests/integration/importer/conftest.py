@@ -49,17 +49,23 @@ class Engine:
         """An import as its trigger leaves it."""
         import_id = UUID(str(uuid7()))
         await self.admin.execute(
-            "INSERT INTO imports (tenant_id, import_id, client_id, report_id, target, source, key, file_name, file_type, "
-            "file_size, lane, state, user_id, user_email, asset_tags, finding_tags) "
-            "VALUES (%s, %s, %s, %s, 'findings', 'nessus', 'k', 'f', 'text/xml', %s, 'small', 'QUEUED', 1, 'u', %s, %s)",
+            "INSERT INTO imports (tenant_id, import_id, client_id, report_id, target, source, key, file_name, "
+            "file_type, file_size, lane, state, user_id, user_email, asset_tags, finding_tags) "
+            "VALUES (%s, %s, %s, %s, 'findings', 'nessus', 'k', 'f', "
+            "'text/xml', %s, 'small', 'QUEUED', 1, 'u', %s, %s)",
             (TENANT, import_id, self.client_id, self.report_id, size, list(asset_tags), list(finding_tags)),
         )
         await self.admin.execute(
-            "INSERT INTO import_inputs (tenant_id, import_id, number, object_key, etag, size) VALUES (%s, %s, 0, 'k', 'e', %s)",
+            "INSERT INTO import_inputs (tenant_id, import_id, number, object_key, etag, size) "
+            "VALUES (%s, %s, 0, 'k', 'e', %s)",
             (TENANT, import_id, size),
         )
-        await self.admin.execute("INSERT INTO import_claims (tenant_id, import_id) VALUES (%s, %s)", (TENANT, import_id))
-        await self.admin.execute("INSERT INTO import_progress (tenant_id, import_id) VALUES (%s, %s)", (TENANT, import_id))
+        await self.admin.execute(
+            "INSERT INTO import_claims (tenant_id, import_id) VALUES (%s, %s)", (TENANT, import_id)
+        )
+        await self.admin.execute(
+            "INSERT INTO import_progress (tenant_id, import_id) VALUES (%s, %s)", (TENANT, import_id)
+        )
         await self.admin.execute(
             "INSERT INTO outbox (tenant_id, import_id, lane) VALUES (%s, %s, 'small')", (TENANT, import_id)
         )
@@ -86,9 +92,7 @@ class Engine:
             await claims.hold(connection, claim)
             await staging.prepare(connection)
             await staging.write(connection, stager.take(), rejected)
-            await staging.save(
-                connection, attempt=claim.attempt, ordinal=tally.read, is_complete=True, kept=checkpoint
-            )
+            await staging.save(connection, attempt=claim.attempt, ordinal=tally.read, is_complete=True, kept=checkpoint)
             await staging.analyze(connection)
         return staging, checkpoint
 

@@ -6,22 +6,24 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psutil
 import pytest
 
+from runtime.errors import Unavailable
 from runtime.objects import ObjectStore
-from services.importer.engine import child, parser_process, runner
+from services.importer.engine import child, claims, parser_process, runner
 from services.importer.engine.attempt import Attempt, Ending
 from services.importer.engine.claims import Claim
 from services.importer.engine.parser_process import ParserProcess, start_fork_server
 from services.importer.engine.runner import Limits
 from services.importer.engine.staging import Staging
 from services.importer.targets.findings.target import FindingsTarget
-from tests.integration.importer.conftest import TENANT, Engine
-from tests.integration.importer.nessus_files import nessus
+from tests.integration.importer.conftest import LEASE, TENANT, Engine
+from tests.scans import nessus
 from tests.stack import ObjectStore as Bucket
 
 
@@ -133,7 +135,9 @@ async def test_a_file_that_cannot_be_imported_fails_with_its_reason_and_leaves_n
 
 async def test_a_file_overwritten_after_its_trigger_fails_and_is_never_a_mixture(bench: Bench) -> None:
     import_id = await bench.triggered(nessus())
-    await bench.objects.put(bench.objects.object_key(f"{import_id}/file"), nessus(start=9), "application/octet-stream")
+    await bench.objects.put(
+        bench.objects.object_key(f"{import_id}/file"), nessus(first_plugin=9), "application/octet-stream"
+    )
     assert await bench.attempt(import_id) is Ending.FAILED
     assert (await bench.row(import_id))["error_code"] == "FILE_CHANGED"
     await bench.assert_nothing_imported()
@@ -157,7 +161,7 @@ async def test_a_killed_parser_fails_its_import_and_not_the_worker(
 
 
 async def test_a_parser_that_takes_too_much_memory_fails_its_import(bench: Bench) -> None:
-    import_id = await bench.triggered(nessus(output="x" * 31_000_000))
+    import_id = await bench.triggered(nessus().replace(b"seen on", b"x" * 31_000_000, 1))
     memory = 120 * 1024 * 1024
     assert await bench.attempt(import_id, parser_memory_bytes=memory) is Ending.FAILED
     assert (await bench.row(import_id))["error_code"] == "PARSER_OUT_OF_MEMORY"
@@ -261,9 +265,6 @@ async def test_a_zombie_writes_nothing_and_reports_nothing(bench: Bench, monkeyp
 
 
 async def _until_claimable(bench: Bench, import_id: UUID) -> None:
-    from services.importer.engine import claims  # noqa: PLC0415
-    from tests.integration.importer.conftest import LEASE  # noqa: PLC0415
-
     async with asyncio.timeout(20):
         while True:
             async with bench.engine.worker.transaction(TENANT) as connection:
@@ -284,7 +285,7 @@ async def test_the_child_has_no_network_no_files_and_no_credentials(bench: Bench
     assert "hunter2" not in seen["environment"]
     assert seen["limits"]["Max file size"] == "0"
     if os.geteuid() == 0:
-        assert seen["namespace"] != os.readlink("/proc/self/ns/net")
+        assert seen["namespace"] != look_at(os.getpid())["namespace"]
 
 
 def pid_of(parser: ParserProcess) -> int:
@@ -294,13 +295,13 @@ def pid_of(parser: ParserProcess) -> int:
 
 
 def look_at(pid: int) -> dict[str, Any]:
-    with open(f"/proc/{pid}/environ", encoding="utf-8") as environ, open(f"/proc/{pid}/limits", encoding="utf-8") as limits:
-        rows = [line.split("  ") for line in limits.read().splitlines()]
-        return {
-            "environment": environ.read(),
-            "limits": {row[0]: next(each.strip() for each in row[1:] if each.strip()) for row in rows[1:]},
-            "namespace": os.readlink(f"/proc/{pid}/ns/net"),
-        }
+    process = Path(f"/proc/{pid}")
+    rows = [line.split("  ") for line in (process / "limits").read_text().splitlines()]
+    return {
+        "environment": (process / "environ").read_text(),
+        "limits": {row[0]: next(each.strip() for each in row[1:] if each.strip()) for row in rows[1:]},
+        "namespace": (process / "ns/net").readlink(),
+    }
 
 
 def on_reply(monkeypatch: pytest.MonkeyPatch, act: Callable[[ParserProcess], None]) -> None:
@@ -344,6 +345,4 @@ def record_orders(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 async def _unreachable_database(*_: object) -> None:
-    from runtime.errors import Unavailable  # noqa: PLC0415
-
     raise Unavailable("DATABASE_UNAVAILABLE", "away")

@@ -87,7 +87,7 @@ async def test_a_worker_stopped_inside_a_transaction_loses_its_hold(engine: Engi
         async with engine.worker.transaction(TENANT) as connection:
             await claims.hold(connection, short)
             async with asyncio.timeout(20):
-                while not isinstance(await try_claim(engine, import_id), Claim):
+                while not isinstance(await try_claim(engine, import_id), Claim):  # noqa: ASYNC110  (the database tells nobody)
                     await asyncio.sleep(0.05)
     except Exception:  # noqa: BLE001  (whatever the driver says of a connection that the server ended)
         connection_lost = True
@@ -124,7 +124,8 @@ async def test_a_cancel_request_before_the_last_statements_undoes_the_flip(engin
     claim = await engine.claimed(await engine.queued())
     staging, checkpoint = await engine.staged(claim, [ITEM])
     await engine.admin.execute(
-        "INSERT INTO import_cancellations (tenant_id, import_id, requested_by) VALUES (1, %s, 1)", (claim.job.import_id,)
+        "INSERT INTO import_cancellations (tenant_id, import_id, requested_by) VALUES (1, %s, 1)",
+        (claim.job.import_id,),
     )
     with pytest.raises(Cancelled):
         await flip(engine.worker, FindingsTarget(), claim, staging, checkpoint, Progress(1, 6))

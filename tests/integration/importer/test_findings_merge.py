@@ -26,7 +26,9 @@ def item(key: str, host: str, port: int = 80, proof: str = "seen", **more: Any) 
     return [
         finding(key),
         asset(host, **more),
-        AffectedAsset(finding=key, asset=host, port=port, protocol="tcp", evidence=(Evidence("output", proof, len(proof)),)),
+        AffectedAsset(
+            finding=key, asset=host, port=port, protocol="tcp", evidence=(Evidence("output", proof, len(proof)),)
+        ),
     ]
 
 
@@ -34,9 +36,7 @@ ALL_TABLES = ("findings", "assets", "asset_keys", "affected_assets", "evidence")
 
 
 async def target_rows(engine: Engine) -> dict[str, list[dict[str, Any]]]:
-    return {
-        table: await engine.rows(f"SELECT xmin::text, * FROM {table} ORDER BY 2, 3, 4, 5") for table in ALL_TABLES
-    }
+    return {table: await engine.rows(f"SELECT xmin::text, * FROM {table} ORDER BY 2, 3, 4, 5") for table in ALL_TABLES}
 
 
 async def counts(engine: Engine) -> dict[str, int]:
@@ -96,7 +96,9 @@ async def test_new_proof_on_a_known_instance_is_added(engine: Engine) -> None:
 
 
 async def test_the_gravest_severity_of_a_key_in_one_file_wins(engine: Engine) -> None:
-    await engine.imported([[finding(severity=Severity.LOW)], [finding(severity=Severity.CRITICAL)], [finding(severity=Severity.HIGH)]])
+    await engine.imported(
+        [[finding(severity=Severity.LOW)], [finding(severity=Severity.CRITICAL)], [finding(severity=Severity.HIGH)]]
+    )
     assert await engine.value("SELECT severity FROM findings") == Severity.CRITICAL
 
 
@@ -151,13 +153,18 @@ async def test_of_several_matching_assets_the_oldest_wins_and_the_conflict_is_to
     await engine.imported([[asset("1", name="one")]])
     await engine.imported([[asset("2", name="two")]])
     third = await engine.imported([[asset("3", name="one", hostname="two", ips=("10.0.0.9",))]])
-    assert await engine.value("SELECT a.name FROM assets a JOIN asset_keys k USING (asset_id) WHERE k.value = '10.0.0.9'") == "one"
+    assert (
+        await engine.value("SELECT a.name FROM assets a JOIN asset_keys k USING (asset_id) WHERE k.value = '10.0.0.9'")
+        == "one"
+    )
     (caution,) = await engine.value("SELECT cautions FROM import_progress WHERE import_id = %s", third)
     assert (caution["code"], caution["count"]) == ("ASSET_CONFLICT", 1)
 
 
 async def test_what_a_scan_adds_to_a_known_asset_is_united(engine: Engine) -> None:
-    await engine.imported([[asset("a", ips=("10.0.0.1",), operating_systems=("Linux",), ports=(Port(22, "tcp", "ssh"),))]])
+    await engine.imported(
+        [[asset("a", ips=("10.0.0.1",), operating_systems=("Linux",), ports=(Port(22, "tcp", "ssh"),))]]
+    )
     second = await engine.imported(
         [[asset("a", ips=("10.0.0.2",), operating_systems=("Linux", "BSD"), mac="00:11", ports=(Port(80, "tcp"),))]]
     )
@@ -175,7 +182,9 @@ async def test_ports_of_findings_are_ports_of_their_asset(engine: Engine) -> Non
 
 
 async def test_public_ids_are_the_scanners_own_where_free(engine: Engine) -> None:
-    await engine.imported([[finding("10"), Finding(key="other", number=10, title="x", severity=Severity.LOW), finding("11")]])
+    await engine.imported(
+        [[finding("10"), Finding(key="other", number=10, title="x", severity=Severity.LOW), finding("11")]]
+    )
     rows = await engine.rows("SELECT key, flaw_id FROM findings ORDER BY key")
     ids = {row["key"]: row["flaw_id"] for row in rows}
     assert (ids["10"], ids["11"]) == (10, 11)
@@ -212,7 +221,10 @@ async def test_only_the_first_thousand_errors_become_rows(engine: Engine) -> Non
 
 async def test_nothing_of_staging_claims_or_outbox_is_left(engine: Engine) -> None:
     await engine.imported([item("10", "a")])
-    assert await engine.value("SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename ~ '[0-9a-f]{32}'") == 0
+    assert (
+        await engine.value("SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename ~ '[0-9a-f]{32}'")
+        == 0
+    )
     for table in ("staging.checkpoints", "import_leases", "import_cancellations", "outbox"):
         assert await engine.value(f"SELECT count(*) FROM {table}") == 0
 
@@ -233,7 +245,10 @@ async def test_two_merges_of_the_same_scan_at_once_neither_deadlock_nor_duplicat
     assert alone["findings"] == 7
     assert alone["assets"] == 50
     assert await engine.value("SELECT count(*) FROM imports WHERE state = 'SUCCEEDED'") == 3
-    assert await engine.value("SELECT count(DISTINCT (finding_id, asset_id, place)) FROM affected_assets") == alone["affected_assets"]
+    assert (
+        await engine.value("SELECT count(DISTINCT (finding_id, asset_id, place)) FROM affected_assets")
+        == alone["affected_assets"]
+    )
 
 
 async def test_a_large_merge_gives_what_a_small_one_gives(engine: Engine) -> None:
@@ -251,7 +266,14 @@ async def test_a_megabyte_in_every_text_is_stored(engine: Engine) -> None:
             [
                 finding(description=big, recommendations=big, references=big),
                 asset("a", name=big, hostname=big, mac=big, netbios=big, description=big, operating_systems=(big,)),
-                AffectedAsset(finding="10", asset="a", location=big, notes=big, parameters=(big,), evidence=(Evidence(big, big, 1),)),
+                AffectedAsset(
+                    finding="10",
+                    asset="a",
+                    location=big,
+                    notes=big,
+                    parameters=(big,),
+                    evidence=(Evidence(big, big, 1),),
+                ),
             ]
         ],
         asset_tags=["t"],

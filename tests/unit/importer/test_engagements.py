@@ -18,7 +18,7 @@ def store() -> FakeEngagementStore:
 
 @pytest.fixture
 def engagements(store: FakeEngagementStore) -> Engagements:
-    return Engagements(store)
+    return Engagements(store, max_running_imports=4)
 
 
 async def test_a_client_is_created_in_the_callers_tenant(store: FakeEngagementStore, engagements: Engagements) -> None:
@@ -96,7 +96,13 @@ async def test_limits_are_set_for_the_tenant_that_is_named(
     store: FakeEngagementStore, engagements: Engagements
 ) -> None:
     assert await engagements.set_limits(2, Limits(5, None)) == Limits(5, None)
-    assert store.limits == {2: Limits(5, None)}
+    assert store.limits_set == {2: Limits(5, None)}
+
+
+async def test_the_running_limit_is_the_tenants_or_the_default(engagements: Engagements) -> None:
+    assert await engagements.running_limit(2) == 4
+    await engagements.set_limits(2, Limits(None, 9))
+    assert [await engagements.running_limit(tenant) for tenant in (1, 2)] == [4, 9]
 
 
 @pytest.mark.parametrize(
@@ -108,4 +114,4 @@ async def test_impossible_limits_are_refused(
 ) -> None:
     with pytest.raises(InvalidArgument):
         await engagements.set_limits(tenant_id, limits)
-    assert not store.limits
+    assert not store.limits_set

@@ -48,7 +48,9 @@ class Bench:
     def __init__(self) -> None:
         self.store = FakeImportStore()
         self.objects = Heads()
-        self.imports = Imports(self.store, self.objects, SOURCES, Thresholds(max_file_bytes=1_000, small_file_bytes=100))
+        self.imports = Imports(
+            self.store, self.objects, SOURCES, Thresholds(max_file_bytes=1_000, small_file_bytes=100)
+        )
         self.store.clients[1, 1000] = "Client"
         self.store.reports[1, 1000, 500_000] = "Report"
         self.upload(KEY, ObjectInfo(100, "etag"))
@@ -155,7 +157,9 @@ async def test_a_trigger_before_the_put_is_refused(bench: Bench) -> None:
     assert refusal.reason == "FILE_NOT_UPLOADED"
 
 
-@pytest.mark.parametrize(("limit", "size", "is_refused"), [(None, 1_000, False), (None, 1_001, True), (10, 10, False), (10, 11, True)])
+@pytest.mark.parametrize(
+    ("limit", "size", "is_refused"), [(None, 1_000, False), (None, 1_001, True), (10, 10, False), (10, 11, True)]
+)
 async def test_the_size_limit_is_the_tenants_or_the_default(
     bench: Bench, limit: int | None, size: int, is_refused: bool
 ) -> None:

@@ -130,9 +130,7 @@ class _Report:
         if not self._is_open:
             return
         self._is_open = False
-        issue = Issue(
-            self._definition(), self._site(), self._texts, self._details, self._exchanges, self._events
-        )
+        issue = Issue(self._definition(), self._site(), self._texts, self._details, self._exchanges, self._events)
         issue.notes = tuple(self.reader.notes)
         self.reader.notes.clear()
         self.ready.append(Item(issue, self._position))

@@ -15,7 +15,10 @@ class ByteStream(Protocol):
 
 
 class Position(NamedTuple):
-    """Where an item begins: line from 1, byte offset from 0, element path or record number as text. Zero and "" are unknown."""
+    """Where an item begins.
+
+    Line from 1, byte offset from 0, element path or record number as text. Zero and "" are unknown.
+    """
 
     line: int = 0
     offset: int = 0
@@ -61,9 +64,10 @@ class RecordError(Exception):
 class Format:
     """One entry of the registry.
 
-    `family` is the tool family of finding identity; formats of one tool share it. `sniff` sees the first 4,096 bytes (fewer when
-    the file is shorter). `walk` raises `WrongFormat` before its first item or `DamagedFile` at any time; a file cut short is
-    always `DamagedFile`. `read` maps one raw item to records, or raises `RecordError`.
+    `family` is the tool family of finding identity; formats of one tool share it. `sniff` sees the first 4,096
+    bytes (fewer when the file is shorter). `walk` raises `WrongFormat` before its first item or `DamagedFile` at
+    any time; a file cut short is always `DamagedFile`. `read` maps one raw item to records, or raises
+    `RecordError`.
     """
 
     name: str

@@ -16,9 +16,7 @@ _FORBIDDEN_REFERENCE = re.compile(
 )
 _CDATA_BORDER = re.compile(rb"<!\[CDATA\[|\]\]>")
 # Those with a name, and those to ASCII characters that XML has.
-_COMMON = (
-    r"&(?:(lt|gt|amp|quot|apos)|#x(0?[9aAdD]|[2-7][0-9a-fA-F])|#(9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-7]));"
-)
+_COMMON = r"&(?:(lt|gt|amp|quot|apos)|#x(0?[9aAdD]|[2-7][0-9a-fA-F])|#(9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-7]));"
 _COMMON_REFERENCE = re.compile(_COMMON)
 _ANY_COMMON_REFERENCE = re.compile(re.sub(r"\((?!\?)", "(?:", _COMMON))
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}

@@ -250,7 +250,11 @@ def _systems(tags: dict[str, str]) -> tuple[str, ...]:
 
 def _with_ports(asset: Asset, host: Host) -> Asset:
     numbered = ((whole(number), protocol, service) for (number, protocol), service in host.ports.items())
-    ports = [Port(number, protocol[:_PROTOCOL_LIMIT].lower(), line(service)) for number, protocol, service in numbered if number]
+    ports = [
+        Port(number, protocol[:_PROTOCOL_LIMIT].lower(), line(service))
+        for number, protocol, service in numbered
+        if number
+    ]
     ports.sort(key=lambda port: (port.protocol, port.number))
     return msgspec.structs.replace(asset, ports=tuple(port for port in ports if port.number <= 65_535))
 

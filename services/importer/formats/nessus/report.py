@@ -34,7 +34,9 @@ class Definition:
 
     __slots__ = ("family", "made", "name", "plugin_id", "severity", "texts")
 
-    def __init__(self, plugin_id: str, name: str, family: str, severity: str, texts: tuple[tuple[str, str], ...]) -> None:
+    def __init__(
+        self, plugin_id: str, name: str, family: str, severity: str, texts: tuple[tuple[str, str], ...]
+    ) -> None:
         self.plugin_id = plugin_id
         self.name = name
         self.family = family

@@ -86,7 +86,9 @@ def _finding(name: str, row: Row, references: str, has_exploit: bool) -> Finding
     # Before the script named the version, the scores were those of CVSS 2.
     system = system_of(row.get("cvss_type", "")) or "cvss2"
     title = line(row.get("title", ""), TITLE_LIMIT)
-    about = f"The Vulners database lists {name} for software whose version Nmap detected. The version alone was compared."
+    about = (
+        f"The Vulners database lists {name} for software whose version Nmap detected. The version alone was compared."
+    )
     fields = {part: line(row[part]) for part in _FIELDS if row.get(part)}
     if kind := line(row.get("type", "")):
         fields["type"] = kind

@@ -1,7 +1,8 @@
-"""The merge of a findings import: definitions, assets, instances, proof, in set-based SQL inside the flip's transaction.
+"""The merge of a findings import: definitions, assets, instances, proof, in set-based SQL inside the flip.
 
-Each step leaves a small temporary table (`merge_…`) that says which staged row became which target row; the next steps join those. Temporary
-tables are analysed as soon as they are filled, because the planner knows nothing of a table that is seconds old.
+Each step leaves a small temporary table (`merge_…`) that says which staged row became which target row; the next steps
+join those. Temporary tables are analysed as soon as they are filled, because the planner knows nothing of a table that
+is seconds old.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schema import staging
 from services.importer.engine.target import Job
 
-# Above this many staged rows every join is a hash join, whatever the (absent) statistics of the target tables make the planner believe.
-# Below it, index look-ups keep a small import into a large report fast.
+# Above this many staged rows every join is a hash join, whatever the (absent) statistics of the target tables make the
+# planner believe. Below it, index look-ups keep a small import into a large report fast.
 SMALL_IMPORT_ROWS = 2_000
 
 
@@ -31,7 +32,7 @@ class Merge:
     family: str
 
     async def run(self, statement: str, **more: Any) -> CursorResult[Any]:
-        """Runs a statement with `{findings}`, `{assets}`, `{affected}`, `{evidence}` replaced by this import's staging tables.
+        """Runs a statement; `{findings}`, `{assets}`, `{affected}`, `{evidence}` are this import's staging tables.
 
         `:tenant`, `:import_id`, `:client`, `:report` and `:family` are given.
         """

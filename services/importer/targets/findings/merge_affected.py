@@ -15,7 +15,8 @@ async def merge_affected(merge: Merge) -> int:
         "merge_affected",
         """
         SELECT j.*, min(n) OVER (PARTITION BY finding_id, asset_id, place) AS first_n
-        FROM (SELECT row_number() OVER (ORDER BY s.ordinal, s.number) AS n, s.ordinal, s.number, f.finding_id, r.asset_id, s.place,
+        FROM (SELECT row_number() OVER (ORDER BY s.ordinal, s.number) AS n, s.ordinal, s.number,
+                     f.finding_id, r.asset_id, s.place,
                      s.port, s.protocol, s.service, s.location, s.parameters, s.notes
               FROM {affected} s
               JOIN merge_findings f ON f.key = s.finding
@@ -25,7 +26,8 @@ async def merge_affected(merge: Merge) -> int:
     await merge.table(
         "merge_ids",
         """
-        SELECT first_n, COALESCE(affected_id, nextval('affected_assets_affected_id_seq')) AS affected_id, affected_id IS NULL AS is_new
+        SELECT first_n, COALESCE(affected_id, nextval('affected_assets_affected_id_seq')) AS affected_id,
+               affected_id IS NULL AS is_new
         FROM (SELECT m.n AS first_n, t.affected_id
               FROM merge_affected m
               LEFT JOIN affected_assets t ON t.tenant_id = :tenant AND t.finding_id = m.finding_id
@@ -35,8 +37,8 @@ async def merge_affected(merge: Merge) -> int:
     )
     await merge.run(
         """
-        INSERT INTO affected_assets (tenant_id, affected_id, finding_id, asset_id, place, port, protocol, service, location,
-                                     parameters, notes, import_id)
+        INSERT INTO affected_assets (tenant_id, affected_id, finding_id, asset_id, place, port, protocol, service,
+                                     location, parameters, notes, import_id)
         SELECT :tenant, i.affected_id, m.finding_id, m.asset_id, m.place, m.port, m.protocol, m.service, m.location,
                m.parameters, m.notes, :import_id
         FROM merge_affected m JOIN merge_ids i ON i.first_n = m.n
@@ -53,7 +55,10 @@ async def merge_affected(merge: Merge) -> int:
 
 
 async def merge_evidence(merge: Merge) -> None:
-    """Leaves merge_evidence(affected_id, digest, evidence_id, ordinal, source). The same proof on the same instance is kept once."""
+    """Leaves merge_evidence(affected_id, digest, evidence_id, ordinal, source).
+
+    The same proof on the same instance is kept once.
+    """
     await merge.table(
         "merge_evidence",
         """

@@ -1,7 +1,7 @@
 """Assets: which asset of the client each staged reference is.
 
-Two assets are the same when they share a name, a hostname (without case) or an address. An existing asset wins over a new one, the oldest
-existing one over the others; references of one file that share a key become one asset.
+Two assets are the same when they share a name, a hostname (without case) or an address. An existing asset wins over a
+new one, the oldest existing one over the others; references of one file that share a key become one asset.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ async def merge_assets(merge: Merge) -> int:
     """
     await _label(merge)
     conflicts = await merge.count(
-        "SELECT count(*) FROM (SELECT n FROM merge_asset_keys WHERE asset_id IS NOT NULL GROUP BY n HAVING count(DISTINCT asset_id) > 1) c"
+        """
+        SELECT count(*) FROM (SELECT n FROM merge_asset_keys WHERE asset_id IS NOT NULL
+                              GROUP BY n HAVING count(DISTINCT asset_id) > 1) c
+        """
     )
     await _gather(merge)
     await _update_existing(merge)
@@ -49,7 +52,8 @@ async def _label(merge: Merge) -> None:
     await merge.run(
         """
         UPDATE merge_refs r SET label = COALESCE(k.oldest - :existing, r.n)
-        FROM (SELECT r.n, min(k.asset_id) AS oldest FROM merge_refs r LEFT JOIN merge_asset_keys k USING (n) GROUP BY r.n) k
+        FROM (SELECT r.n, min(k.asset_id) AS oldest
+              FROM merge_refs r LEFT JOIN merge_asset_keys k USING (n) GROUP BY r.n) k
         WHERE k.n = r.n
         """,
         existing=_EXISTING,
@@ -89,7 +93,8 @@ async def _gather(merge: Merge) -> None:
         """
         SELECT asset_id, jsonb_object_agg(port || '/' || protocol, entry) AS ports
         FROM (SELECT DISTINCT ON (r.asset_id, s.port, s.protocol) r.asset_id, s.port, s.protocol,
-                     jsonb_build_object('number', s.port, 'protocol', s.protocol, 'service', s.service, 'version', '') AS entry
+                     jsonb_build_object('number', s.port, 'protocol', s.protocol,
+                                        'service', s.service, 'version', '') AS entry
               FROM {affected} s JOIN merge_refs r ON r.ref = s.asset
               WHERE s.port > 0
               ORDER BY r.asset_id, s.port, s.protocol, s.service = '', s.ordinal) p
@@ -100,9 +105,9 @@ async def _gather(merge: Merge) -> None:
         "merge_lists",
         """
         SELECT r.asset_id,
-               COALESCE(array_agg(DISTINCT e.value ORDER BY e.value) FILTER (WHERE e.kind = 1), '{{}}') AS ips,
-               COALESCE(array_agg(DISTINCT e.value ORDER BY e.value) FILTER (WHERE e.kind = 2), '{{}}') AS operating_systems,
-               COALESCE(array_agg(DISTINCT e.value ORDER BY e.value) FILTER (WHERE e.kind = 3), '{{}}') AS tags
+               COALESCE(array_agg(DISTINCT e.value) FILTER (WHERE e.kind = 1), '{{}}') AS ips,
+               COALESCE(array_agg(DISTINCT e.value) FILTER (WHERE e.kind = 2), '{{}}') AS operating_systems,
+               COALESCE(array_agg(DISTINCT e.value) FILTER (WHERE e.kind = 3), '{{}}') AS tags
         FROM {assets} s JOIN merge_refs r USING (ref),
              LATERAL (SELECT 1 AS kind, unnest(s.ips) AS value
                       UNION ALL SELECT 2, unnest(s.operating_systems)
@@ -117,12 +122,15 @@ async def _gather(merge: Merge) -> None:
         WITH first AS (
             SELECT r.asset_id, min(s.ordinal) AS ordinal,
                    (array_agg(s.name ORDER BY s.ordinal))[1] AS name,
-                   COALESCE((array_agg(s.hostname ORDER BY s.ordinal) FILTER (WHERE s.hostname <> ''))[1], '') AS hostname,
+                   COALESCE((array_agg(s.hostname ORDER BY s.ordinal)
+                             FILTER (WHERE s.hostname <> ''))[1], '') AS hostname,
                    COALESCE((array_agg(s.mac ORDER BY s.ordinal) FILTER (WHERE s.mac <> ''))[1], '') AS mac,
                    COALESCE((array_agg(s.netbios ORDER BY s.ordinal) FILTER (WHERE s.netbios <> ''))[1], '') AS netbios,
                    COALESCE((array_agg(s.type ORDER BY s.ordinal) FILTER (WHERE s.type <> ''))[1], '') AS type,
-                   COALESCE((array_agg(s.description ORDER BY s.ordinal) FILTER (WHERE s.description <> ''))[1], '') AS description,
-                   COALESCE((array_agg(s.ports ORDER BY s.ordinal) FILTER (WHERE s.ports <> '{{}}'))[1], '{{}}') AS ports
+                   COALESCE((array_agg(s.description ORDER BY s.ordinal)
+                             FILTER (WHERE s.description <> ''))[1], '') AS description,
+                   COALESCE((array_agg(s.ports ORDER BY s.ordinal)
+                             FILTER (WHERE s.ports <> '{{}}'))[1], '{{}}') AS ports
             FROM {assets} s JOIN merge_refs r USING (ref) GROUP BY r.asset_id)
         SELECT f.asset_id, f.ordinal, f.name, f.hostname, f.mac, f.netbios, f.type, f.description,
                COALESCE(p.ports, '{{}}') || f.ports AS ports,
@@ -156,7 +164,8 @@ async def _update_existing(merge: Merge) -> None:
         """
         UPDATE assets t SET
             ips = ARRAY(SELECT DISTINCT v FROM unnest(t.ips || m.ips) v ORDER BY v),
-            operating_systems = ARRAY(SELECT DISTINCT v FROM unnest(t.operating_systems || m.operating_systems) v ORDER BY v),
+            operating_systems = ARRAY(
+                SELECT DISTINCT v FROM unnest(t.operating_systems || m.operating_systems) v ORDER BY v),
             tags = ARRAY(SELECT DISTINCT v FROM unnest(t.tags || m.tags) v ORDER BY v),
             ports = m.ports || t.ports,
             hostname = COALESCE(NULLIF(t.hostname, ''), m.hostname),

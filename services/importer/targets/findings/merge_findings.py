@@ -50,7 +50,8 @@ async def _add_tags(merge: Merge) -> None:
     await merge.run(
         """
         UPDATE findings t
-        SET tags = ARRAY(SELECT DISTINCT tag FROM unnest(t.tags || CAST(:tags AS text[])) tag ORDER BY tag), updated_at = now()
+        SET tags = ARRAY(SELECT DISTINCT tag FROM unnest(t.tags || CAST(:tags AS text[])) tag ORDER BY tag),
+            updated_at = now()
         FROM merge_findings m
         WHERE t.tenant_id = :tenant AND t.finding_id = m.finding_id AND m.is_changed
         """,
@@ -65,8 +66,8 @@ async def _allocate_public_ids(merge: Merge) -> None:
         """
         SELECT m.finding_id, m.number AS flaw_id,
                row_number() OVER (PARTITION BY m.number ORDER BY m.ordinal, m.key) > 1
-               OR EXISTS (SELECT FROM findings t WHERE t.tenant_id = :tenant AND t.report_id = :report AND t.flaw_id = m.number)
-               AS is_taken
+               OR EXISTS (SELECT FROM findings t
+                          WHERE t.tenant_id = :tenant AND t.report_id = :report AND t.flaw_id = m.number) AS is_taken
         FROM merge_findings m WHERE m.is_new
         """,
     )
@@ -108,8 +109,8 @@ async def _insert_new(merge: Merge) -> None:
         INSERT INTO findings (
             tenant_id, finding_id, client_id, report_id, flaw_id, family, key, title, severity, source, description,
             recommendations, "references", cves, cwes, scores, fields, tags, import_id)
-        SELECT :tenant, m.finding_id, :client, :report, i.flaw_id, :family, s.key, s.title, s.severity, s.source, s.description,
-               s.recommendations, s."references", s.cves, s.cwes, s.scores, s.fields,
+        SELECT :tenant, m.finding_id, :client, :report, i.flaw_id, :family, s.key, s.title, s.severity, s.source,
+               s.description, s.recommendations, s."references", s.cves, s.cwes, s.scores, s.fields,
                ARRAY(SELECT DISTINCT tag FROM unnest(s.tags || CAST(:tags AS text[])) tag ORDER BY tag), :import_id
         FROM merge_findings m
         JOIN merge_flaw_ids i USING (finding_id)

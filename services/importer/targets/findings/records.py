@@ -66,8 +66,9 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Finding(Record, frozen=True):
     """A definition: one vulnerability, whatever the number of hosts that have it.
 
-    `key` is the scanner's own id where it has one, else the SHA-256 (hex) of the normalised title; at most 128 characters
-    (`kit.values.finding_key` makes it). `number` is the public id it asks for: the scanner's number, or PlexTrac's title hash
+    `key` is the scanner's own id where it has one, else the SHA-256 (hex) of the normalised title; at most 128
+    characters (`kit.values.finding_key` makes it). `number` is the public id it asks for: the scanner's number, or
+    PlexTrac's title hash
     (`int(sha256(title)) % 10**8`); 0 to 2**31-1.
     """
 

@@ -79,7 +79,8 @@ class FindingsStager:
             (
                 self._tenant_id, SLICE, ordinal, finding.key, finding.number, finding.title, int(finding.severity),
                 finding.description, finding.recommendations, finding.references, finding.source,
-                list(finding.cves), list(finding.cwes), _json(scores_of(finding)), _json(finding.fields), list(finding.tags),
+                list(finding.cves), list(finding.cwes), _json(scores_of(finding)), _json(finding.fields),
+                list(finding.tags),
             )
         )  # fmt: skip
 
@@ -126,7 +127,7 @@ def place_of(port: int, protocol: str, location: str, parameters: tuple[str, ...
 
 
 def asset_keys(asset: Asset) -> list[str]:
-    """What an asset is matched by: its name and hostname without case, and its addresses; a name that is an address counts as one."""
+    """What an asset is matched by: name and hostname without case, and addresses; a name may be an address."""
     keys = {_name_key(name) for name in (asset.name or asset.ref, asset.hostname) if name}
     keys.update(_address_key(address) or _name_key(address) for address in asset.ips if address)
     return sorted(keys)

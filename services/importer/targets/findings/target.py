@@ -67,7 +67,8 @@ async def _outcomes(merge: Merge, conflicts: int, orphans: int) -> Outcomes:
         f"""
         SELECT outcome, count(*) AS items FROM (
             SELECT ordinal, min(outcome) AS outcome FROM (
-                SELECT s.ordinal, CASE WHEN i.first_n IS NULL THEN {SKIPPED} WHEN i.is_new THEN {INSERTED} ELSE {UNCHANGED} END AS outcome
+                SELECT s.ordinal, CASE WHEN i.first_n IS NULL THEN {SKIPPED} WHEN i.is_new THEN {INSERTED}
+                                       ELSE {UNCHANGED} END AS outcome
                 FROM {{affected}} s
                 LEFT JOIN merge_affected m ON m.ordinal = s.ordinal AND m.number = s.number
                 LEFT JOIN merge_ids i ON i.first_n = m.n

@@ -72,7 +72,9 @@ def test_other_replies_come_back_as_they_were_written(message: msgspec.Struct) -
     [
         b"",
         b"\x00",
-        msgspec.msgpack.encode({"type": "batch", "items": [[1, [["Finding", 7]]]], "rejected": [], "read": 1, "bytes": 1}),
+        msgspec.msgpack.encode(
+            {"type": "batch", "items": [[1, [["Finding", 7]]]], "rejected": [], "read": 1, "bytes": 1}
+        ),
         msgspec.msgpack.encode({"type": "shell", "command": "true"}),
         msgspec.msgpack.encode(
             {"type": "batch", "items": [[1, [["Caution", b"\xff", "x"]]]], "rejected": [], "read": 1, "bytes": 1}

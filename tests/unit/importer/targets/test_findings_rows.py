@@ -93,7 +93,13 @@ def test_records_of_one_item_keep_their_own_evidence() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "used", "given"),
-    [(5, set(), 5), (5, {5}, 6), (5, {5, 6, 7}, 8), (MAX_FLAW_ID, {MAX_FLAW_ID}, 0), (MAX_FLAW_ID, {MAX_FLAW_ID, 0}, 1)],
+    [
+        (5, set(), 5),
+        (5, {5}, 6),
+        (5, {5, 6, 7}, 8),
+        (MAX_FLAW_ID, {MAX_FLAW_ID}, 0),
+        (MAX_FLAW_ID, {MAX_FLAW_ID, 0}, 1),
+    ],
 )
 def test_a_public_id_that_is_taken_becomes_the_next_free_one(wanted: int, used: set[int], given: int) -> None:
     assert next_free(wanted, used) == given

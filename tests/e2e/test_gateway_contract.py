@@ -1,0 +1,86 @@
+"""Every operation of the published document, called through the gateway and held against it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.recorder import CheckedClient, contract
+from tests.e2e.rest import Rest, login
+from tests.scans import nessus
+from tests.stack import LiveStack
+
+NMAP = b"""<?xml version="1.0"?><nmaprun scanner="nmap" start="1700000000" version="7.94"><host><status state="up"/>
+<address addr="192.0.2.7" addrtype="ipv4"/><ports><port protocol="tcp" portid="22"><state state="open"/>
+<service name="ssh"/></port></ports></host></nmaprun>"""
+PAGE = {"pagination": {"offset": 0, "limit": 100}}
+
+
+@pytest.fixture
+def caller(stack: LiveStack) -> Any:
+    with CheckedClient(base_url=stack.url, timeout=90) as http:
+        http.get("/api/v1/")
+        http.headers["authorization"] = login(http, stack.user, stack.password)
+        client_id = http.post("/api/v1/client/create", json={"name": "contract"}).json()["client_id"]
+        form = {"name": "a report", "status": "Open"}
+        report_id = http.post(f"/api/v1/client/{client_id}/report/create", data=form).json()["report_id"]
+        yield Rest(http, client_id, report_id)
+
+
+def read_back(caller: Rest) -> None:
+    """Every read of an imported report."""
+    client, report = f"client/{caller.client_id}", f"report/{caller.report_id}"
+    v2 = f"/api/v2/clients/{caller.client_id}"
+    for path in ("whoami", "my-imports"):
+        caller.get(f"/api/v2/{path}")
+    for path in ("client/list", client, f"{client}/reports", f"{client}/{report}", f"{client}/assets"):
+        caller.get(f"/api/v1/{path}")
+    caller.get(f"{v2}/reports/{caller.report_id}/assets")
+    for path in ("clients", "reports", "tenant/assets"):
+        caller.post(f"/api/v2/{path}", PAGE)
+    for path in (f"reports/{caller.report_id}/findings", "assets"):
+        caller.post(f"{v2}/{path}", PAGE)
+    flaw = caller.flaw(caller.flaws()[0]["data"][0])
+    asset_id = next(iter(flaw["affected_assets"]))
+    caller.get(f"/api/v1/{client}/asset/{asset_id}")
+    caller.get(f"/api/v1/{client}/{report}/flaw/{flaw['flaw_id']}/asset/{asset_id}/scanoutput")
+
+
+def test_every_operation_answers_as_the_document_says(caller: Rest) -> None:
+    caller.http.put("/api/v1/token/refresh")
+    caller.http.put("/api/v1/authenticate")
+
+    started = caller.trigger_response(caller.upload(nessus(hosts=3, plugins=4)), tags=json.dumps({"findings": ["f"]}))
+    import_id = started.json()["operationId"]
+    assert caller.wait(import_id)["status"] == "IMPORT COMPLETE"
+    caller.detail(import_id)
+    read_back(caller)
+
+    v1, v2 = f"/api/v1/client/{caller.client_id}", f"/api/v2/client/{caller.client_id}"
+    for path, data in (
+        (f"{v1}/report/{caller.report_id}/import/nessus", nessus(hosts=1, plugins=1)),
+        (f"{v2}/report/{caller.report_id}/importAsync/nessus", nessus(hosts=1, plugins=1)),
+        (f"{v1}/assets/import/nmap", NMAP),
+        (f"{v2}/assets/import/nmap-xml", NMAP),
+    ):
+        answer = caller.http.post(path, files={"file": data})
+        assert answer.status_code == 200, answer.text
+        caller.wait(answer.json()["operationId"])
+
+    cancel(caller)
+    assert contract().seen >= contract().operations, contract().operations - contract().seen
+
+
+def cancel(caller: Rest) -> None:
+    """Cancel an import before it has ended: an import of its own for each try, because the worker is quick."""
+    for _ in range(20):
+        import_id = caller.trigger(caller.upload(nessus(hosts=400, plugins=40)))
+        answer: httpx.Response = caller.http.post(f"/api/v2/my-imports/{import_id}/cancel")
+        if answer.status_code == 200:
+            assert caller.wait(import_id)["status"] == "ERROR"
+            return
+        assert answer.status_code == 409, answer.text
+    pytest.fail("No import lived long enough to be cancelled.")
