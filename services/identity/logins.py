@@ -9,7 +9,7 @@ import math
 
 import structlog
 
-from runtime.auth import Principal
+from runtime.auth import Principal, act_as
 from runtime.errors import InvalidArgument, ResourceExhausted, ServiceError, Unauthenticated
 from services.identity import metrics
 from services.identity.authority import current_account
@@ -101,6 +101,7 @@ class Logins:
             metrics.LOGINS.labels(error.reason).inc()
             raise
         metrics.LOGINS.labels("OK").inc()
+        act_as(account.principal())
         return self._issuer.issue(account)
 
     async def _check(self, name: str, password: str) -> Account:

@@ -19,6 +19,7 @@ from typing import Any
 
 import jwt
 import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -99,7 +100,7 @@ def read_keys(path: Path) -> list[SigningKey]:
 def _read_key(block: bytes) -> SigningKey:
     try:
         private = load_pem_private_key(block, password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         # The cause is left out: it could quote what it could not read.
         message = "A private key cannot be read, or is encrypted."
         raise UnusableKey(message) from None
@@ -112,6 +113,10 @@ def _read_key(block: bytes) -> SigningKey:
             message = f"A private key must be RSA of {LEAST_RSA_BITS} bits or more, or EC on P-256."
             raise UnusableKey(message)
     jwk = {member: str(public[member]) for member in PUBLIC_MEMBERS if member in public}
-    digest = hashlib.sha256(json.dumps(jwk, separators=(",", ":"), sort_keys=True).encode()).digest()
-    kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-    return SigningKey(kid=kid, algorithm=algorithm, private=private, public=jwk)
+    return SigningKey(kid=thumbprint(jwk), algorithm=algorithm, private=private, public=jwk)
+
+
+def thumbprint(jwk: Mapping[str, str]) -> str:
+    """Of a JWK with no members but those that make the key (RFC 7638)."""
+    text = json.dumps(jwk, separators=(",", ":"), sort_keys=True)
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()

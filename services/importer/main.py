@@ -84,9 +84,16 @@ async def main() -> None:
 
 def known_sources() -> Sources:
     """What the registry can read, by slug."""
-    return Sources(
-        Source(each.slug, each.display_name, each.report_formats, each.asset_formats) for each in registry.SOURCES
+    known = (
+        Source(
+            slug,
+            registry.DISPLAY_NAMES.get(slug, slug),
+            tuple(each.name for each in registry.FINDING_SOURCES.get(slug, ())),
+            tuple(each.name for each in registry.ASSET_SOURCES.get(slug, ())),
+        )
+        for slug in {**registry.FINDING_SOURCES, **registry.ASSET_SOURCES}
     )
+    return Sources(source for source in known if source.formats)
 
 
 if __name__ == "__main__":

@@ -151,9 +151,10 @@ class Parser:
     def run(self) -> None:
         """Sends `Opened`, batches, and how it ended."""
         try:
-            format_ = registry.resolve(
-                self._order.source, self._stream.peek(HEAD_BYTES), assets_only=self._order.assets_only
-            )
+            head = self._stream.peek(HEAD_BYTES)
+            if not head:
+                raise DamagedFile("EMPTY_FILE", "The file is empty.")
+            format_ = registry.resolve(self._order.source, head, assets=self._order.assets_only)
             self._send(Opened(format=format_.name, family=format_.family, is_network_dropped=IS_NETWORK_DROPPED))
             self._walk(format_)
         except WrongFormat as error:

@@ -1,7 +1,8 @@
 """The one list of formats, and which of them each public source name takes.
 
-A source is what a client names in its request: a tool, not a file format. The list of names is PlexTrac's of 2024 for findings
-(25 of them) and the asset imports of its Nmap page; most have no format yet, and are refused with a reason rather than unknown.
+A source is what a client names in its request: a tool, not a file format. The list of names is PlexTrac's of 2024 for
+findings (25 of them) and the asset imports of its Nmap page; most have no format yet, and are refused with a reason
+rather than unknown.
 """
 
 from __future__ import annotations
@@ -73,15 +74,52 @@ FINDING_SOURCES = MappingProxyType(
     }
 )
 
+DISPLAY_NAMES = MappingProxyType(
+    {
+        "acunetix": "Acunetix",
+        "burp": "Burp Suite",
+        "burphtml": "Burp Suite (HTML)",
+        "checkmarx": "Checkmarx",
+        "coreimpact": "Core Impact",
+        "custom": "Custom",
+        "hclappscan": "HCL AppScan",
+        "horizon": "NodeZero (Horizon3)",
+        "invicti": "Invicti",
+        "nessus": "Nessus",
+        "netsparker": "Netsparker",
+        "nexpose": "Nexpose",
+        "nipper": "Nipper",
+        "nmap": "Nmap",
+        "nmap-csv": "Nmap Assets (CSV)",
+        "nmap-xml": "Nmap Assets (XML)",
+        "nodeware": "Nodeware",
+        "nodezero": "NodeZero",
+        "offlinecsv": "CSV",
+        "openvas": "OpenVAS",
+        "owaspzap": "OWASP ZAP",
+        "pentera": "Pentera",
+        "ptrac": "PlexTrac",
+        "qualys": "Qualys",
+        "rapidfire": "RapidFire",
+        "scythe": "Scythe",
+        "veracode": "Veracode",
+    }
+)
+
 # Names of sources of client assets.
 ASSET_SOURCES = MappingProxyType({"nmap": (NMAP_ASSETS,), "nmap-xml": (NMAP_ASSETS,), "nmap-csv": ()})
+
+# What people call the tool of each source that has a format.
+DISPLAY_NAMES = MappingProxyType(
+    {"burp": "Burp Suite", "nessus": "Nessus", "nmap": "Nmap", "nmap-xml": "Nmap (Assets)"}
+)
 
 
 def resolve(source: str, head: bytes, *, assets: bool = False) -> Format:
     """The format of a file that begins with `head` and was sent for `source`, a name of the lists above.
 
-    Raises `KeyError` for a name that is in neither list, and `WrongFormat`, naming what the file looks like, when none of the
-    source's formats takes it.
+    Raises `KeyError` for a name that is in neither list, and `WrongFormat`, naming what the file looks like, when none
+    of the source's formats takes it.
     """
     accepted = (ASSET_SOURCES if assets else FINDING_SOURCES)[source]
     for each in accepted:

@@ -1,7 +1,7 @@
 """Maps issues of a Burp Suite report to records.
 
-A finding is an issue type; the issues of a type differ in place, detail and sometimes severity. All that extensions report
-shares one type, so there the name tells findings apart. Texts are HTML and stay so, like the fields they go to.
+A finding is an issue type; the issues of a type differ in place, detail and sometimes severity. All that extensions
+report shares one type, so there the name tells findings apart. Texts are HTML and stay so, like the fields they go to.
 """
 
 from __future__ import annotations

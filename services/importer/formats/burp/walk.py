@@ -1,6 +1,7 @@
 """Reads Burp Suite issue reports (`issues` XML) issue by issue.
 
-Most of such a file is responses in base64, which need no XML parser: they are cut out and decoded where they are nothing else.
+Most of such a file is responses in base64, which need no XML parser: they are cut out and decoded where they are
+nothing else.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ _HIGHEST = 10.0
 def vector_of(text: str, system: str = "") -> tuple[str, str]:
     """System and normal form of a vector: `CVSS2#AV:N/…`, `(AV:N/…)`, `CVSS:3.1/AV:N/…`.
 
-    A vector without a version is taken for one of `system`, or judged by its metrics. Text that is no vector gives "", "".
+    A vector without a version is taken for one of `system`, or judged by its metrics. Text that is no vector gives "",
+    "".
     """
     text = text.strip()[:_VECTOR_LIMIT]
     prefix = _PREFIX.match(text)

@@ -1,11 +1,11 @@
 """Turns the bytes of an input into blocks of valid UTF-8, whatever their encoding, and says what it had to replace.
 
-The encoding is that of the byte order mark, else the one an XML declaration names, else UTF-8. A byte that is not valid in it,
-and a control character that XML 1.0 forbids, becomes U+FFFD: one bad byte never costs a file (`reliability.md` H7).
-Blocks are of one size whatever the stream gives at a time, so the size of a read cannot change what is read.
+The encoding is that of the byte order mark, else the one an XML declaration names, else UTF-8. A byte that is not valid
+in it, and a control character that XML 1.0 forbids, becomes U+FFFD: one bad byte never costs a file (`reliability.md`
+H7). Blocks are of one size whatever the stream gives at a time, so the size of a read cannot change what is read.
 
-Finding bad bytes takes about as long as parsing, so a block comes as it is and its reader calls `mend` on what it has not seen
-before.
+Finding bad bytes takes about as long as parsing, so a block comes as it is and its reader calls `mend` on what it has
+not seen before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from services.importer.formats.kit.format import ByteStream
 
-# Larger blocks are slower: they leave the cache, and glibc takes each from the system anew (measured: 64 KiB 110 MB/s, 1 MiB 80).
+# Larger blocks are slower: they leave the cache, and glibc takes each from the system anew (measured: 64 KiB 110 MB/s,
+# 1 MiB 80).
 BLOCK_BYTES = 64 << 10
 
 REPLACEMENT = "\ufffd".encode()
@@ -85,8 +86,8 @@ def encoding_of(head: bytes) -> Encoding:
 class Utf8Blocks:
     """One input as an iterator of blocks of what should be UTF-8, none of which ends within a character.
 
-    `notes` collects what was replaced; whoever turns them into cautions empties it. `altered` tells that the blocks are no
-    longer the bytes of the input, so that offsets in them mean nothing outside. `head` is how the input begins.
+    `notes` collects what was replaced; whoever turns them into cautions empties it. `altered` tells that the blocks are
+    no longer the bytes of the input, so that offsets in them mean nothing outside. `head` is how the input begins.
     """
 
     def __init__(self, stream: ByteStream, block_bytes: int = BLOCK_BYTES) -> None:

@@ -1,12 +1,13 @@
 """Lets those parts of an XML document pass by unread that a format knows by heart.
 
-Scanners write the same bytes again and again: the definition of a vulnerability for every host, the same open port for thousands
-of hosts. Expat, though fast, is most of the time of an import, so what it has read once is not read again: a *fragment* is one
-element with a given name, cut out by its tags. The format is asked whether it knows the fragment; if not, expat reads it and the
-format may learn it.
+Scanners write the same bytes again and again: the definition of a vulnerability for every host, the same open port for
+thousands of hosts. Expat, though fast, is most of the time of an import, so what it has read once is not read again: a
+*fragment* is one element with a given name, cut out by its tags. The format is asked whether it knows the fragment; if
+not, expat reads it and the format may learn it.
 
-That is safe because a fragment is only cut out where expat has read everything before it and stands in plain content: in
-well-formed XML a `<` is then the start of a tag and nothing else, and bytes that were one whole element once are one again.
+That is safe because a fragment is only cut out where expat has read everything before it and stands in plain content:
+in well-formed XML a `<` is then the start of a tag and nothing else, and bytes that were one whole element once are one
+again.
 """
 
 from __future__ import annotations

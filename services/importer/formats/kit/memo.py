@@ -12,7 +12,8 @@ V = TypeVar("V")
 class Memo(Generic[K, V]):
     """A map that forgets what it learned longest ago when its weight passes a limit.
 
-    Not what was used longest ago: looking up is done for every part of a file, so it must be no more than a dict's `get`.
+    Not what was used longest ago: looking up is done for every part of a file, so it must be no more than a dict's
+    `get`.
     """
 
     def __init__(self, weight_limit: int) -> None:

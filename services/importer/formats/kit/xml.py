@@ -1,11 +1,12 @@
 """Drives the standard library's expat over an input of any size, within limits, and turns its errors into ours.
 
-A format gives tables of small functions by element name: one called at a start tag with the attributes, one at an end tag with
-the text since the last tag (the whole text of a leaf element). A document type is allowed; any entity declaration is refused and
-nothing is ever loaded (`reliability.md` H4, H5).
+A format gives tables of small functions by element name: one called at a start tag with the attributes, one at an end
+tag with the text since the last tag (the whole text of a leaf element). A document type is allowed; any entity
+declaration is refused and nothing is ever loaded (`reliability.md` H4, H5).
 
-Expat 2.5.0 scans a token anew each time it is fed a piece of it, so one huge attribute costs quadratic time (CVE-2023-52425).
-Here a piece is held back until as many new bytes are there as the unfinished token has: each byte is scanned about twice.
+Expat 2.5.0 scans a token anew each time it is fed a piece of it, so one huge attribute costs quadratic time
+(CVE-2023-52425). Here a piece is held back until as many new bytes are there as the unfinished token has: each byte is
+scanned about twice.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
 """Maps items of a Nessus report to records.
 
-A finding is a plugin; of a compliance plugin it is one check, because hundreds of checks share its id. Sources: Tenable's
-description of the .nessus file format, and PlexTrac's documented habit that the plugin id becomes the finding's number.
+A finding is a plugin; of a compliance plugin it is one check, because hundreds of checks share its id. Sources:
+Tenable's description of the .nessus file format, and PlexTrac's documented habit that the plugin id becomes the
+finding's number.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-
-import msgspec
 
 from services.importer.formats.kit.addresses import ip_address, mac_address, origin
 from services.importer.formats.kit.cvss import score
@@ -40,7 +39,6 @@ from services.importer.targets.findings.records import (
     Evidence,
     Finding,
     FindingsRecord,
-    Port,
     Score,
     Severity,
 )
@@ -61,7 +59,8 @@ _SCORES = (
     ("cvss4", "cvss4_vector", "cvss4_base_score", "cvss4_threat_vector", "cvss4_threat_score"),
 )
 
-# Elements that have a place of their own in the finding, or say something about the plugin's code and not about the flaw.
+# Elements that have a place of their own in the finding, or say something about the plugin's code and not about the
+# flaw.
 _NOT_FIELDS = frozenset(
     {
         "agent",
@@ -111,8 +110,7 @@ def read(raw: ReportItem) -> tuple[FindingsRecord, ...]:
         notes=notes_on_host,
         evidence=proof,
     )
-    records = (asset, finding, affected, *cautions, *cautions_of(proof), *notes)
-    return (*records, _with_ports(asset, host)) if raw.is_last and host.ports else records
+    return (asset, finding, affected, *cautions, *cautions_of(proof), *notes)
 
 
 def _made_once(definition: Definition) -> Made:
@@ -246,17 +244,6 @@ def _listed_names(text: str) -> list[str]:
 def _systems(tags: dict[str, str]) -> tuple[str, ...]:
     listed = tags.get("operating-system") or tags.get("os", "")
     return tuple(dict.fromkeys(system for part in listed.splitlines()[:20] if (system := line(part))))
-
-
-def _with_ports(asset: Asset, host: Host) -> Asset:
-    numbered = ((whole(number), protocol, service) for (number, protocol), service in host.ports.items())
-    ports = [
-        Port(number, protocol[:_PROTOCOL_LIMIT].lower(), line(service))
-        for number, protocol, service in numbered
-        if number
-    ]
-    ports.sort(key=lambda port: (port.protocol, port.number))
-    return msgspec.structs.replace(asset, ports=tuple(port for port in ports if port.number <= 65_535))
 
 
 def _first(texts: Texts, name: str) -> str:

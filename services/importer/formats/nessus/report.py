@@ -12,12 +12,11 @@ from services.importer.targets.findings.records import Asset, Caution, Finding
 class Host:
     """A `ReportHost`. `asset` is kept here once made, so that every item of the host has the same object."""
 
-    __slots__ = ("asset", "name", "ports", "tags")
+    __slots__ = ("asset", "name", "tags")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.tags: dict[str, str] = {}
-        self.ports: dict[tuple[str, str], str] = {}
         self.asset: Asset | None = None
 
 
@@ -48,11 +47,10 @@ class Definition:
 class ReportItem:
     """One plugin on one port of one host; without a definition it is a host that has no items.
 
-    `others` are texts about this host besides the output. `is_last` is set on the last item of a host, whose `ports` are
-    complete then.
+    `others` are texts about this host besides the output.
     """
 
-    __slots__ = ("definition", "host", "is_last", "notes", "others", "output", "port", "protocol", "service")
+    __slots__ = ("definition", "host", "notes", "others", "output", "port", "protocol", "service")
 
     def __init__(
         self,
@@ -72,4 +70,3 @@ class ReportItem:
         self.output = output
         self.others = others
         self.notes: tuple[Note, ...] = ()
-        self.is_last = False

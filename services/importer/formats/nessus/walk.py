@@ -1,7 +1,8 @@
 """Reads Nessus reports (`NessusClientData_v2`) item by item.
 
-An item is one `ReportItem`, or a host that has none. The definition of a plugin is repeated for every host it fires on: it is
-kept once and shared by its items, so that the record made of it is one object, and its bytes are not parsed again.
+An item is one `ReportItem`, or a host that has none. The definition of a plugin is repeated for every host it fires on:
+it is kept once and shared by its items, so that the record made of it is one object, and its bytes are not parsed
+again.
 """
 
 from __future__ import annotations
@@ -90,12 +91,11 @@ class _Report:
         self._open: Attributes | None = None
         self._item_position = Position()
         self._children: list[tuple[str, str]] = []
-        # The last item of a host waits, because it carries the ports of all.
-        self._waiting: Item | None = None
+        self._has_items = False
         self._definitions: Memo[tuple[str, ...], Definition] = Memo(_KNOWN_BYTES)
         self._fragments: Memo[bytes, tuple[Definition, tuple[tuple[str, str], ...]]] = Memo(_KNOWN_BYTES)
         self._key = b""
-        self._made = 0
+        self._made: ReportItem | None = None
 
     # Handlers.
 
@@ -106,6 +106,7 @@ class _Report:
         self._host_position = self.reader.begin_record(_HOST_PATH)
         self.reader.end_record()
         self._host = Host(attributes.get("name", ""))
+        self._has_items = False
 
     def _tag_begins(self, attributes: Attributes) -> None:
         self._tag = attributes.get("name", "")
@@ -115,14 +116,9 @@ class _Report:
             self._host.tags.setdefault(self._tag, text[:_TAG_LIMIT])
 
     def _host_ends(self, text: str) -> None:
-        if self._host is None:
-            return
-        if self._waiting is None:
-            self._emit(Item(ReportItem(self._host, None), self._host_position))
-        if self._waiting is not None:
-            self._waiting.raw.is_last = True
-            self.ready.append(self._waiting)
-        self._waiting = self._host = None
+        if self._host is not None and not self._has_items:
+            self._give(ReportItem(self._host, None), self._host_position)
+        self._host = None
 
     def _item_begins(self, attributes: Attributes) -> None:
         self._item_position = self.reader.begin_record(_ITEM_PATH)
@@ -139,7 +135,6 @@ class _Report:
         if attributes is None or self._host is None:
             return
         shared, own = _parted(attributes, self._children)
-        self._made += 1
         output = "\n".join(value for name, value in own if name == "plugin_output")
         raw = ReportItem(
             self._host,
@@ -150,7 +145,7 @@ class _Report:
             output,
             tuple(pair for pair in own if pair[0] != "plugin_output"),
         )
-        self._emit(Item(raw, self._item_position))
+        self._give(raw, self._item_position)
 
     def _definition(self, attributes: Attributes, shared: list[tuple[str, str]]) -> Definition:
         names = "pluginID", "pluginName", "pluginFamily", "severity"
@@ -158,20 +153,17 @@ class _Report:
         key = (*told, *(part for pair in shared for part in pair))
         known = self._definitions.get(key)
         if known is None:
-            known = Definition(*told, tuple(shared))
+            known = Definition(*told, texts=tuple(shared))
             self._definitions.put(key, known, sum(map(len, key)))
         return known
 
-    def _emit(self, item: Item) -> None:
-        raw: ReportItem = item.raw
+    def _give(self, raw: ReportItem, position: Position) -> None:
         if self.reader.notes:
             raw.notes = tuple(self.reader.notes)
             self.reader.notes.clear()
-        if raw.port != "0" and raw.definition is not None:
-            raw.host.ports.setdefault((raw.port, raw.protocol), raw.service)
-        if self._waiting is not None:
-            self.ready.append(self._waiting)
-        self._waiting = item
+        self._has_items = True
+        self._made = raw
+        self.ready.append(Item(raw, position))
 
     # What is known by heart.
 
@@ -179,7 +171,7 @@ class _Report:
         return self._host is not None and self._open is None
 
     def recall(self, fragment: bytes) -> bool:
-        self._made = 0
+        self._made = None
         self._key = b""
         where = _WHERE.match(fragment)
         if where is None:
@@ -195,15 +187,14 @@ class _Report:
             return False
         port, service, protocol = where[1].decode(), where[2].decode(), where[3].decode()
         raw = ReportItem(self._host, known[0], port, service, protocol, output, known[1])
-        self._emit(Item(raw, self.reader.position(_ITEM_PATH)))
+        self._give(raw, self.reader.position(_ITEM_PATH))
         return True
 
     def learn(self, fragment: bytes) -> None:
         # In a comment or CDATA section the tags sought by `recall` would be text.
         is_plain = b"<!" not in fragment and b"<?" not in fragment and fragment.count(_OUTPUT) <= 1
-        if self._key and self._made == 1 and self._waiting is not None and is_plain:
-            raw = self._waiting.raw
-            self._fragments.put(self._key, (raw.definition, raw.others), len(self._key))
+        if self._key and is_plain and self._made is not None and self._made.definition is not None:
+            self._fragments.put(self._key, (self._made.definition, self._made.others), len(self._key))
 
 
 def _parted(

@@ -1,9 +1,9 @@
 """Reads hosts that stand in the file exactly as Nmap writes them, by patterns instead of an XML parser.
 
-A host is dozens of tags with attributes, nearly all unlike any other, and a parser that hands each of them to Python reaches a
-third of the speed. Nmap writes attributes in a fixed order, so a few patterns cover a whole host. Only what they match to the
-last byte is taken; every such host is well-formed, and means to a parser what it means here (a test compares the two). Anything
-else gives None, and expat reads it.
+A host is dozens of tags with attributes, nearly all unlike any other, and a parser that hands each of them to Python
+reaches a third of the speed. Nmap writes attributes in a fixed order, so a few patterns cover a whole host. Only what
+they match to the last byte is taken; every such host is well-formed, and means to a parser what it means here (a test
+compares the two). Anything else gives None, and expat reads it.
 
 All repetition in the patterns is possessive, so that none of them takes more than one pass over a hostile host.
 """

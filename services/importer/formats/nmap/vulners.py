@@ -1,8 +1,8 @@
 """Reads the output of Nmap's vulners script: which vulnerabilities of which products.
 
-The tables are the output's machine-readable form since version 1.3; older scripts wrote text alone. A CVE is a finding. Exploits
-and advisories become references of the CVEs that they name; one that names none of them is a finding of its own, so that nothing
-is lost. Sources: the script's own contract test, and DefectDojo's bands of severity.
+The tables are the output's machine-readable form since version 1.3; older scripts wrote text alone. A CVE is a finding.
+Exploits and advisories become references of the CVEs that they name; one that names none of them is a finding of its
+own, so that nothing is lost. Sources: the script's own contract test, and DefectDojo's bands of severity.
 """
 
 from __future__ import annotations
