@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from runtime.auth import Principal
 from runtime.database import Database
@@ -17,7 +18,7 @@ from services.status.store.access import in_report
 
 @dataclass(frozen=True, slots=True)
 class OpenFindings:
-    """Findings whose places are still to be read, in the order of the findings and by asset in each.
+    """Findings whose places are still to be read: `places` streams those of one finding, by asset.
 
     `names` are those of the report and its client; `total` counts all findings that fit the listing.
     """
@@ -25,7 +26,7 @@ class OpenFindings:
     names: Row
     findings: Sequence[Row]
     total: int
-    places: Batches
+    places: Callable[[int], Batches]
 
 
 class Findings:
@@ -61,9 +62,7 @@ class Findings:
             finding = await store.find_finding(connection, principal.tenant_id, report_id, flaw_id)
             if finding is None:
                 raise no_finding(report_id, flaw_id)
-            ids = [finding["finding_id"]]
-            async with aclosing(store.stream_places(connection, principal.tenant_id, ids)) as places:
-                yield OpenFindings(names, [finding], 1, places)
+            yield OpenFindings(names, [finding], 1, partial(store.stream_places, connection, principal.tenant_id))
 
     @asynccontextmanager
     async def opened_page(
@@ -72,9 +71,7 @@ class Findings:
         """A page of findings."""
         async with in_report(self._streams, principal, client_id, report_id) as (connection, names):
             total, page = await store.page_of_findings(connection, principal.tenant_id, report_id, listing)
-            ids = [finding["finding_id"] for finding in page]
-            async with aclosing(store.stream_places(connection, principal.tenant_id, ids)) as places:
-                yield OpenFindings(names, page, total, places)
+            yield OpenFindings(names, page, total, partial(store.stream_places, connection, principal.tenant_id))
 
     @asynccontextmanager
     async def evidence(

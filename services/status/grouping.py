@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from services.status.model import Batches, Row
 
@@ -26,23 +26,18 @@ async def group_rows(batches: Batches, *keys: str) -> AsyncGenerator[Group, None
 
 
 class Belongings:
-    """The groups of one owner after the other.
+    """The groups of one owner after the other. `owner` is the column that names it; both streams are sorted by it."""
 
-    `owner` is the column that names the owner of a row, `rank` tells where an owner stands in the order of the streams.
-    """
-
-    def __init__(self, groups: AsyncIterator[Group], owner: str, rank: Callable[[int], int]) -> None:
+    def __init__(self, groups: AsyncIterator[Group], owner: str) -> None:
         self._groups = groups
         self._owner = owner
-        self._rank = rank
         self._next: Group | None = None
 
     async def of(self, owner: int) -> AsyncGenerator[Group, None]:
-        """Ask in order. Groups of owners that were not asked for are dropped."""
-        mine = self._rank(owner)
-        while (group := await self._peek()) is not None and (rank := self._rank(group[0][self._owner])) <= mine:
+        """Ask in ascending order. Groups of owners that were not asked for are dropped."""
+        while (group := await self._peek()) is not None and group[0][self._owner] <= owner:
             self._next = None
-            if rank == mine:
+            if group[0][self._owner] == owner:
                 yield group
 
     async def _peek(self) -> Group | None:

@@ -5,22 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from hythe.importer.v1 import importer_pb2
 from runtime.auth import Principal
 from runtime.errors import InvalidArgument, NotFound
 from services.upload.landing import LandedFile, Landings
 
+MAX_REQUEST_ID = 255
 SLUG = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class Importer(Protocol):
-    """The import service, and the status service beside it; both act for the caller."""
-
-    async def create(self, request: importer_pb2.CreateImportRequest) -> importer_pb2.Import: ...
-
-    async def wait(self, imported: importer_pb2.Import, seconds: float) -> importer_pb2.Import: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +36,39 @@ class Options:
 ReadOptions = Callable[[Mapping[str, str]], Options]
 
 
-class FileImports:
+@dataclass(frozen=True, slots=True)
+class ImportCommand:
+    """What the import service is told."""
+
+    target: Target
+    key: str
+    file_name: str
+    options: Options
+    request_id: str
+
+
+class Started(Protocol):
+    """An import, of which only the file's key matters here."""
+
+    @property
+    def key(self) -> str: ...
+
+
+ImportT = TypeVar("ImportT", bound=Started)
+
+
+class Importer(Protocol[ImportT]):
+    """The import service, and the status service beside it; both act for the caller."""
+
+    async def create(self, command: ImportCommand) -> ImportT: ...
+
+    async def wait(self, imported: ImportT, seconds: float) -> ImportT: ...
+
+
+class FileImports(Generic[ImportT]):
     """Imports of files that are sent through this service."""
 
-    def __init__(self, landings: Landings, importer: Importer, *, wait_seconds: float) -> None:
+    def __init__(self, landings: Landings, importer: Importer[ImportT], *, wait_seconds: float) -> None:
         self._landings = landings
         self._importer = importer
         self._wait_seconds = wait_seconds
@@ -61,19 +82,17 @@ class FileImports:
         *,
         read_options: ReadOptions,
         request_id: str = "",
-    ) -> importer_pb2.Import:
+    ) -> ImportT:
         """The queued import of a multipart body. What can be refused without the body is refused before it is read."""
         refuse_early(principal, target)
         async with self._landings.land(principal, content_type, chunks) as landed:
-            imported = await self._importer.create(
-                create_request(target, landed, read_options(landed.fields), request_id)
-            )
+            imported = await self._importer.create(command_of(target, landed, read_options(landed.fields), request_id))
         if imported.key != landed.key:
             # A repeated request: its first import has the same bytes under another key.
             await self._landings.discard(principal.tenant_id, landed.key)
         return imported
 
-    async def wait(self, imported: importer_pb2.Import) -> importer_pb2.Import:
+    async def wait(self, imported: ImportT) -> ImportT:
         """The import when it has ended, or as it is after the longest wait."""
         return await self._importer.wait(imported, self._wait_seconds)
 
@@ -87,18 +106,6 @@ def refuse_early(principal: Principal, target: Target) -> None:
         raise NotFound("REPORT_NOT_FOUND", f"There is no report {target.report_id}.", report_id=str(target.report_id))
 
 
-def create_request(
-    target: Target, landed: LandedFile, options: Options, request_id: str
-) -> importer_pb2.CreateImportRequest:
-    return importer_pb2.CreateImportRequest(
-        client_id=target.client_id,
-        report_id=target.report_id or 0,
-        source=target.source,
-        key=landed.key,
-        file_name=landed.file_name,
-        asset_tags=options.asset_tags,
-        finding_tags=options.finding_tags,
-        use_parser_actions=options.use_parser_actions,
-        # The channel repeats a call that was not answered; the key, which nobody else has, then finds the first import.
-        request_id=request_id or landed.key[:255],
-    )
+def command_of(target: Target, landed: LandedFile, options: Options, request_id: str) -> ImportCommand:
+    # The channel repeats a call that was not answered; the key, which nobody else has, then finds the first import.
+    return ImportCommand(target, landed.key, landed.file_name, options, request_id or landed.key[:MAX_REQUEST_ID])

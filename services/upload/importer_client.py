@@ -14,6 +14,7 @@ from hythe.status.v1.status_pb2_grpc import StatusServiceStub
 from runtime.auth import current_request
 from runtime.channels import call_metadata
 from runtime.wire import from_rpc_error
+from services.upload.file_imports import ImportCommand
 
 CREATE_SECONDS = 20
 RETRY_SECONDS = 1
@@ -29,8 +30,19 @@ class ImporterClient:
         self._importer = ImportServiceStub(importer)
         self._status = StatusServiceStub(status)
 
-    async def create(self, request: importer_pb2.CreateImportRequest) -> importer_pb2.Import:
+    async def create(self, command: ImportCommand) -> importer_pb2.Import:
         """Raises what the import service answers, as if it were said here."""
+        request = importer_pb2.CreateImportRequest(
+            client_id=command.target.client_id,
+            report_id=command.target.report_id or 0,
+            source=command.target.source,
+            key=command.key,
+            file_name=command.file_name,
+            asset_tags=command.options.asset_tags,
+            finding_tags=command.options.finding_tags,
+            use_parser_actions=command.options.use_parser_actions,
+            request_id=command.request_id,
+        )
         try:
             reply = await self._importer.CreateImport(request, timeout=CREATE_SECONDS, metadata=call_metadata())
         except grpc.aio.AioRpcError as error:

@@ -13,9 +13,9 @@ from runtime.audit import AuditTable, AuditTrail
 from runtime.auth import remote_authenticator
 from runtime.channels import channel
 from runtime.database import Database
+from runtime.objects import object_store
 from runtime.server import run, serve
 from runtime.settings import load, required
-from runtime.storage import object_store
 from schema.identity import audit_log
 from services.upload.dialects.plextrac import PlextracUpload
 from services.upload.file_imports import FileImports
@@ -42,6 +42,7 @@ async def main() -> None:
     identity = channel(required(settings.identity_address, "identity_address"))
     importer = channel(required(settings.importer_address, "importer_address"))
     status = channel(required(settings.status_address, "status_address"))
+    authenticator = remote_authenticator(identity, issuer=settings.token_issuer, audience=settings.token_audience)
     files = FileStore(database)
     uploads = Uploads(
         files,
@@ -55,8 +56,10 @@ async def main() -> None:
         wait_seconds=settings.import_wait_seconds,
     )
     async with AsyncExitStack() as stack:
-        for close in (database.close, audit_database.close, identity.close, importer.close, status.close):
-            stack.push_async_callback(close)
+        for each in (database, audit_database, authenticator):
+            stack.push_async_callback(each.close)
+        for connection in (identity, importer, status):
+            stack.push_async_callback(connection.close, None)
         stack.callback(objects.close)
         await serve(
             settings,
@@ -67,9 +70,7 @@ async def main() -> None:
             ],
             service_names=SERVICE_NAMES,
             envelopes={"plextrac": error_envelope},
-            authenticator=remote_authenticator(
-                identity, issuer=settings.token_issuer, audience=settings.token_audience
-            ),
+            authenticator=authenticator,
             audit=AuditTrail(AuditTable(audit_database, audit_log)),
             readiness=[database.ping, objects.ping],
         )

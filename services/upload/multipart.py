@@ -1,7 +1,8 @@
 """Reading a multipart/form-data body as it arrives: the file flows through, the fields beside it stay.
 
 Pull on top of a push parser: each step feeds the parser with the next chunk of the body and takes what it found. So
-memory is one chunk, and whoever takes the file's bytes slowly slows the sender down. Fields may stand on both sides of it.
+memory is one chunk, and whoever takes the file's bytes slowly slows the sender down. Fields may stand on both sides of
+the file.
 """
 
 from __future__ import annotations
@@ -118,6 +119,8 @@ class FormReader:
         self._in_file = self._part == FILE_PART and self._file_name is None
         if self._in_file:
             self._file_name = options.get(b"filename", b"").decode(errors="replace")
+        elif b"filename" in options and self._file_name is None:
+            raise InvalidArgument("FILE_MISSING", f"The part with the file must be named {FILE_PART}.")
 
     def _take_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:

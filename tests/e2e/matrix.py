@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -31,7 +31,7 @@ from tests.stack import LiveStack
 
 SECONDS = 90
 DIALECTS = "hythe.dialects."
-# Where each gRPC service is served, by the end or the beginning of its name.
+# Which process serves it, by the name of the gRPC service.
 BACKENDS = {
     "UploadService": "upload",
     "ImportService": "importer",
@@ -43,6 +43,7 @@ BACKENDS = {
     "PlextracStatus": "status",
     "PlextracIdentity": "identity",
 }
+UNROUTED = "IdentityService/Resolve"
 VERBS = ("get", "put", "post", "delete", "patch")
 
 
@@ -156,12 +157,15 @@ class Doors:
         for channel in (self._gateway, *self._direct.values()):
             channel.close()
 
-    def through_all(self, rpc: Rpc, request: Message, headers: Mapping[str, str]) -> list[Answer]:
-        """The answers by REST on every route, by gRPC through the gateway where it has a route, and directly."""
-        answers = [self.by_rest(rpc, route, request, headers) for route in rpc.routes]
-        if rpc.is_native and rpc.short_name != "IdentityService/Resolve":
-            answers.append(self.by_gateway(rpc, request, headers))
-        return [*answers, self.directly(rpc, request, headers)]
+    def through_all(self, rpc: Rpc, make: Callable[[], Message], headers: Mapping[str, str]) -> list[Answer]:
+        """The answers by REST on every route, by gRPC through the gateway where it has a route, and directly.
+
+        Each door gets a request of its own, because some things can be made only once. The direct one is the last.
+        """
+        answers = [self.by_rest(rpc, route, make(), headers) for route in rpc.routes]
+        if rpc.is_native and rpc.short_name != UNROUTED:
+            answers.append(self.by_gateway(rpc, make(), headers))
+        return [*answers, self.directly(rpc, make(), headers)]
 
     def by_rest(self, rpc: Rpc, route: Route, request: Message, headers: Mapping[str, str]) -> Answer:
         response = self._http.request(**rest_request(route, request, headers))
@@ -184,6 +188,10 @@ class Doors:
         own = str(uuid.uuid4())
         answer = call(self._direct[rpc.backend], rpc, request, {**headers, "x-request-id": own}, door="direct")
         return Answer(answer.rpc, answer.door, answer.status, answer.reason, answer.content, own)
+
+
+def always(request: Message) -> Callable[[], Message]:
+    return lambda: request
 
 
 def rest_request(route: Route, request: Message, headers: Mapping[str, str]) -> dict[str, Any]:

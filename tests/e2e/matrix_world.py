@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +23,7 @@ from hythe.status.v1 import status_pb2 as status
 from hythe.status.v1.status_pb2_grpc import StatusServiceStub
 from hythe.upload.v1 import upload_pb2 as upload
 from hythe.upload.v1.upload_pb2_grpc import UploadServiceStub
-from tests.e2e.scans import nessus
+from tests.scans import nessus
 from tests.stack import LiveStack
 
 VIEWER, IMPORTER, ADMIN = options_pb2.ROLE_VIEWER, options_pb2.ROLE_IMPORTER, options_pb2.ROLE_ADMIN

@@ -24,6 +24,12 @@ def tour() -> str:
     return script.replace(ASK_THE_STACK, "true")
 
 
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
 def test_every_step_of_the_tour_works(stack: LiveStack, tmp_path: Path) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("HYTHE_")},

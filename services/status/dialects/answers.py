@@ -56,7 +56,7 @@ def list_value(items: list[Any]) -> ListValue:
 
 
 def payload_of(message: Struct) -> dict[str, Any]:
-    """A request's body; whole numbers come as int."""
+    """A request's body. All numbers in it are floating."""
     payload: dict[str, Any] = MessageToDict(message)
     return payload
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from operator import itemgetter
 from typing import Any
 
 from dialects.plextrac.assets import affected_asset, client_asset, finding_on_asset
@@ -10,26 +12,25 @@ from dialects.plextrac.findings import finding_head
 from dialects.plextrac.paging import ListBody, page_meta
 from services.status.assets import OpenAssets
 from services.status.findings import OpenFindings
-from services.status.grouping import Belongings, group_rows
+from services.status.grouping import Belongings, Group, group_rows
 from services.status.json_stream import encode, write_object
+from services.status.model import Batches
 
 
 async def write_findings(opened: OpenFindings) -> AsyncGenerator[bytes, None]:
     """Findings with all their affected assets, with commas between."""
-    order = {finding["finding_id"]: number for number, finding in enumerate(opened.findings)}
-    places = Belongings(group_rows(opened.places, "finding_id", "asset_id"), "finding_id", order.__getitem__)
-
-    async def entries(finding_id: int) -> AsyncGenerator[tuple[str, Any], None]:
-        async for group in places.of(finding_id):
-            yield str(group[0]["asset_id"]), affected_asset(group)
-
+    separator = b""
     for finding in opened.findings:
-        if order[finding["finding_id"]]:
-            yield b","
-        async for chunk in write_object(
-            finding_head(finding, opened.names), "affected_assets", entries(finding["finding_id"])
-        ):
-            yield chunk
+        yield separator
+        separator = b","
+        async with aclosing(opened.places(finding["finding_id"])) as places:
+            async for chunk in write_object(finding_head(finding, opened.names), "affected_assets", affected(places)):
+                yield chunk
+
+
+async def affected(places: Batches) -> AsyncGenerator[tuple[str, Any], None]:
+    async for group in group_rows(places, "asset_id"):
+        yield str(group[0]["asset_id"]), affected_asset(in_order(group))
 
 
 async def write_finding_page(opened: OpenFindings, body: ListBody) -> AsyncGenerator[bytes, None]:
@@ -43,11 +44,11 @@ async def write_finding_page(opened: OpenFindings, body: ListBody) -> AsyncGener
 
 async def write_assets(opened: OpenAssets) -> AsyncGenerator[bytes, None]:
     """Assets with all findings on them, with commas between."""
-    places = Belongings(group_rows(opened.places, "asset_id", "flaw_id"), "asset_id", int)
+    places = Belongings(group_rows(opened.places, "asset_id", "flaw_id"), "asset_id")
 
     async def entries(asset_id: int) -> AsyncGenerator[tuple[str, Any], None]:
         async for group in places.of(asset_id):
-            yield str(group[0]["flaw_id"]), finding_on_asset(group)
+            yield str(group[0]["flaw_id"]), finding_on_asset(in_order(group))
 
     separator = b""
     async for batch in opened.assets:
@@ -64,3 +65,8 @@ async def write_asset_array(opened: OpenAssets) -> AsyncGenerator[bytes, None]:
     async for chunk in write_assets(opened):
         yield chunk
     yield b"]"
+
+
+def in_order(group: Group) -> Group:
+    """The places of one finding on one asset as they were first seen, so that the same answer is the same bytes."""
+    return sorted(group, key=itemgetter("place_affected_id"))

@@ -35,9 +35,9 @@ def _read_id(given: Filter, value: Any) -> int:
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
-        number = -1
-    if isinstance(value, bool) or not 0 <= number <= LARGEST_ID:
-        raise _invalid(given, "numbers")
+        raise _invalid(given, "whole numbers") from None
+    if isinstance(value, bool) or float(value) != number or not 0 <= number <= LARGEST_ID:
+        raise _invalid(given, "whole numbers")
     return number
 
 

@@ -10,9 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schema.findings import affected_assets, assets, findings
 from services.status.model import Batches, Listing, Row
-from services.status.store.listing import all_rows, client_scope, one_row, read_page
-
-BATCH_ROWS = 500
+from services.status.store.listing import all_rows, client_scope, one_row, read_page, stream_rows
 
 COLUMNS: dict[str, ColumnElement[Any]] = {
     "client_id": assets.c.client_id,
@@ -70,14 +68,12 @@ async def page_of_tenant_assets(
     return await read_page(connection, statement, COLUMNS, listing, assets.c.asset_id)
 
 
-async def stream_assets(connection: AsyncConnection, tenant_id: int, client_id: int, report_id: int | None) -> Batches:
+def stream_assets(connection: AsyncConnection, tenant_id: int, client_id: int, report_id: int | None) -> Batches:
     """All, by id, in batches; with a report only the assets in it."""
     statement = _of_client(tenant_id, client_id)
     if report_id is not None:
         statement = statement.where(_in_report(report_id))
-    result = await connection.stream(statement.order_by(assets.c.asset_id))
-    async for batch in result.mappings().partitions(BATCH_ROWS):
-        yield batch
+    return stream_rows(connection, statement.order_by(assets.c.asset_id))
 
 
 async def count_severities(

@@ -11,9 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schema.findings import findings
 from schema.importer import clients, reports
 from services.status.model import Batches, Listing, Row
-from services.status.store.listing import all_rows, client_scope, one_row, read_page
-
-BATCH_ROWS = 500
+from services.status.store.listing import all_rows, client_scope, one_row, read_page, stream_rows
 
 CLIENT_COLUMNS: dict[str, ColumnElement[Any]] = {
     "client_id": clients.c.client_id,
@@ -98,15 +96,11 @@ async def page_of_reports(
     return await read_page(connection, _reports(tenant_id, client_ids), REPORT_COLUMNS, listing, reports.c.report_id)
 
 
-async def stream_clients(connection: AsyncConnection, tenant_id: int, client_ids: Collection[int] | None) -> Batches:
+def stream_clients(connection: AsyncConnection, tenant_id: int, client_ids: Collection[int] | None) -> Batches:
     """All, by id, in batches."""
-    result = await connection.stream(_clients(tenant_id, client_ids).order_by(clients.c.client_id))
-    async for batch in result.mappings().partitions(BATCH_ROWS):
-        yield batch
+    return stream_rows(connection, _clients(tenant_id, client_ids).order_by(clients.c.client_id))
 
 
-async def stream_reports(connection: AsyncConnection, tenant_id: int, client_id: int) -> Batches:
+def stream_reports(connection: AsyncConnection, tenant_id: int, client_id: int) -> Batches:
     """All of one client, by id, in batches."""
-    result = await connection.stream(_reports(tenant_id, [client_id]).order_by(reports.c.report_id))
-    async for batch in result.mappings().partitions(BATCH_ROWS):
-        yield batch
+    return stream_rows(connection, _reports(tenant_id, [client_id]).order_by(reports.c.report_id))

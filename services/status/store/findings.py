@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Numeric, Select, and_, cast, column, func, select
+from sqlalchemy import ARRAY, ColumnElement, Numeric, Select, Text, and_, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schema.findings import affected_assets, assets, evidence, findings
 from services.status.model import Batches, Listing, Row
-from services.status.store.listing import all_rows, one_row, read_page
+from services.status.store.listing import all_rows, one_row, read_page, stream_rows
 
-BATCH_ROWS = 500
 # An evidence text has up to a million characters, and a batch of them is held in memory.
 EVIDENCE_BATCH_ROWS = 4
 
@@ -35,7 +33,8 @@ SUMMARY = (
 def _base_score(system: str) -> ColumnElement[Any]:
     """The base score of one CVSS version, out of `[{system, base, …}]`."""
     path = cast(f'$[*] ? (@.system == "{system}").base', JSONPATH)
-    return cast(func.jsonb_path_query_first(findings.c.scores, path).op("#>>")("{}"), Numeric)
+    # `#>> '{}'` is the value as text, and SQL's null for that of JSON.
+    return cast(func.jsonb_path_query_first(findings.c.scores, path).op("#>>")(cast([], ARRAY(Text))), Numeric)
 
 
 COLUMNS: dict[str, ColumnElement[Any]] = {
@@ -92,38 +91,29 @@ async def page_of_findings(
     )
 
 
-async def stream_summaries(connection: AsyncConnection, tenant_id: int, report_id: int) -> Batches:
+def stream_summaries(connection: AsyncConnection, tenant_id: int, report_id: int) -> Batches:
     """SUMMARY of all findings of a report in the order of an index, so that the first comes at once."""
     statement = _of_report(select(*SUMMARY), tenant_id, report_id).order_by(findings.c.flaw_id)
-    result = await connection.stream(statement)
-    async for batch in result.mappings().partitions(BATCH_ROWS):
-        yield batch
+    return stream_rows(connection, statement)
 
 
-async def stream_places(connection: AsyncConnection, tenant_id: int, finding_ids: Collection[int]) -> Batches:
-    """Every place of these findings with its asset and the ids of its evidence.
+def stream_places(connection: AsyncConnection, tenant_id: int, finding_id: int) -> Batches:
+    """Every place of a finding with its asset and the ids of its evidence, by asset.
 
-    In the order of `finding_ids`, then by asset. A place's own columns begin with `place_`, except `finding_id`.
+    A place's own columns begin with `place_`.
     """
-    wanted = (
-        func.unnest(cast(list(finding_ids), ARRAY(BigInteger)))
-        .table_valued(column("finding_id", BigInteger), with_ordinality="number")
-        .render_derived(name="wanted")
-    )
     place = affected_assets
     statement = (
-        select(assets, place.c.finding_id, *_place_columns())
-        .select_from(wanted)
-        .join(place, and_(place.c.tenant_id == tenant_id, place.c.finding_id == wanted.c.finding_id))
+        select(assets, *_place_columns())
+        .select_from(place)
         .join(assets, and_(assets.c.tenant_id == place.c.tenant_id, assets.c.asset_id == place.c.asset_id))
-        .order_by(wanted.c.number, place.c.asset_id, place.c.affected_id)
+        .where(place.c.tenant_id == tenant_id, place.c.finding_id == finding_id)
+        .order_by(place.c.asset_id)
     )
-    result = await connection.stream(statement)
-    async for batch in result.mappings().partitions(BATCH_ROWS):
-        yield batch
+    return stream_rows(connection, statement)
 
 
-async def stream_findings_of_assets(
+def stream_findings_of_assets(
     connection: AsyncConnection,
     tenant_id: int,
     client_id: int,
@@ -142,18 +132,16 @@ async def stream_findings_of_assets(
         .join(place, and_(place.c.tenant_id == assets.c.tenant_id, place.c.asset_id == assets.c.asset_id))
         .join(findings, and_(findings.c.tenant_id == place.c.tenant_id, findings.c.finding_id == place.c.finding_id))
         .where(assets.c.tenant_id == tenant_id, assets.c.client_id == client_id)
-        .order_by(assets.c.asset_id, findings.c.flaw_id, findings.c.report_id, place.c.affected_id)
+        .order_by(assets.c.asset_id, findings.c.flaw_id)
     )
     if asset_id is not None:
         statement = statement.where(assets.c.asset_id == asset_id)
     if report_id is not None:
         statement = statement.where(findings.c.report_id == report_id)
-    result = await connection.stream(statement)
-    async for batch in result.mappings().partitions(BATCH_ROWS):
-        yield batch
+    return stream_rows(connection, statement)
 
 
-async def stream_evidence(connection: AsyncConnection, tenant_id: int, finding_id: int, asset_id: int) -> Batches:
+def stream_evidence(connection: AsyncConnection, tenant_id: int, finding_id: int, asset_id: int) -> Batches:
     """All evidence of one finding on one asset, with the public ids of both."""
     place = affected_assets
     public_ids = (findings.c.flaw_id, findings.c.client_id, findings.c.report_id, place.c.asset_id)
@@ -164,9 +152,7 @@ async def stream_evidence(connection: AsyncConnection, tenant_id: int, finding_i
         .where(place.c.tenant_id == tenant_id, place.c.finding_id == finding_id, place.c.asset_id == asset_id)
         .order_by(evidence.c.evidence_id)
     )
-    result = await connection.stream(statement, execution_options={"yield_per": EVIDENCE_BATCH_ROWS})
-    async for batch in result.mappings().partitions():
-        yield batch
+    return stream_rows(connection, statement, EVIDENCE_BATCH_ROWS)
 
 
 def _place_columns() -> list[ColumnElement[Any]]:

@@ -1,7 +1,7 @@
 """Queries over imports, their progress and their errors.
 
-A list takes its page from one index of `imports` first; everything else joins that page by primary key. So the price of
-a page does not depend on how many imports are stored.
+A list takes its page from one index of `imports` first; everything else is looked up for that page by primary key. So
+the price of a page does not depend on how many imports are stored.
 """
 
 from __future__ import annotations
@@ -12,8 +12,21 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from schema.importer import (
     clients,
@@ -117,12 +130,18 @@ async def _read(connection: AsyncConnection, page: Select[Any]) -> list[Import]:
 
 
 def _with_details(page: Subquery) -> Select[Any]:
-    """The page with what stands in other tables, each joined by its primary key."""
+    """The page with what stands in other tables.
 
-    def same_import(table: Any) -> ColumnElement[bool]:
-        return and_(table.c.tenant_id == page.c.tenant_id, table.c.import_id == page.c.import_id)
-
-    progress = import_progress
+    Each is a lateral look-up of one row by primary key: a join would become a hash of a whole table when the planner
+    thinks the page long or the table short.
+    """
+    progress, claim = _of_import(import_progress, page), _of_import(import_claims, page)
+    cancellation = _of_import(import_cancellations, page)
+    client = _one(clients, clients.c.tenant_id == page.c.tenant_id, clients.c.client_id == page.c.client_id)
+    report = _one(reports, reports.c.tenant_id == page.c.tenant_id, reports.c.report_id == page.c.report_id)
+    joined: FromClause = page
+    for each in (progress, claim, cancellation, client, report):
+        joined = joined.outerjoin(each, true())
     return (
         select(
             *(column for column in page.c if column.name != "updated_at"),
@@ -131,19 +150,22 @@ def _with_details(page: Subquery) -> Select[Any]:
             func.coalesce(progress.c.phase, "").label("phase"),
             progress.c.cautions,
             func.greatest(page.c.updated_at, progress.c.updated_at).label("updated_at"),
-            func.coalesce(import_claims.c.attempt, 0).label("attempt"),
-            import_cancellations.c.import_id.is_not(None).label("cancel_requested"),
-            func.coalesce(clients.c.name, "").label("client_name"),
-            func.coalesce(reports.c.name, "").label("report_name"),
+            func.coalesce(claim.c.attempt, 0).label("attempt"),
+            cancellation.c.import_id.is_not(None).label("cancel_requested"),
+            func.coalesce(client.c.name, "").label("client_name"),
+            func.coalesce(report.c.name, "").label("report_name"),
         )
-        .select_from(page)
-        .outerjoin(progress, same_import(progress))
-        .outerjoin(import_claims, same_import(import_claims))
-        .outerjoin(import_cancellations, same_import(import_cancellations))
-        .outerjoin(clients, and_(clients.c.tenant_id == page.c.tenant_id, clients.c.client_id == page.c.client_id))
-        .outerjoin(reports, and_(reports.c.tenant_id == page.c.tenant_id, reports.c.report_id == page.c.report_id))
+        .select_from(joined)
         .order_by(page.c.import_id.desc())
     )
+
+
+def _of_import(table: Table, page: Subquery) -> LateralFromClause:
+    return _one(table, table.c.tenant_id == page.c.tenant_id, table.c.import_id == page.c.import_id)
+
+
+def _one(table: Table, *conditions: ColumnElement[bool]) -> LateralFromClause:
+    return select(table).where(*conditions).limit(1).lateral(f"one_of_{table.name}")
 
 
 def _import(row: Any) -> Import:

@@ -13,7 +13,11 @@ from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, or_, sele
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.status.model import Condition, Listing, Match, Row
+from services.status.model import Batches, Condition, Listing, Match, Row
+
+BATCH_ROWS = 500
+SLOW_STARTERS = ("enable_sort", "enable_hashjoin", "enable_mergejoin", "jit")
+AT_ONCE = select(*(func.set_config(name, "off", True) for name in SLOW_STARTERS))
 
 Columns = Mapping[str, ColumnElement[Any]]
 
@@ -31,6 +35,22 @@ async def one_row(connection: AsyncConnection, statement: Select[Any]) -> Row | 
     """Of a statement that gives one row or none."""
     rows = await all_rows(connection, statement)
     return rows[0] if rows else None
+
+
+async def stream_rows(connection: AsyncConnection, statement: Select[Any], batch_rows: int = BATCH_ROWS) -> Batches:
+    """By a cursor of the server's, which is closed with the generator.
+
+    Rows are to come at once and to take no room, so the plan is made of index scans in their own order and nested
+    loops, also where fresh tables have no statistics. Sending a row costs more than the dearest of its index lookups.
+    """
+    await connection.execute(AT_ONCE)
+    result = await connection.stream(statement, execution_options={"yield_per": batch_rows})
+    try:
+        async for batch in result.mappings().partitions():
+            yield batch
+    finally:
+        # SQLAlchemy's own context manager leaves the cursor open where a generator ends early.
+        await result.close()
 
 
 async def read_page(

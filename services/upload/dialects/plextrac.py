@@ -33,7 +33,7 @@ M = TypeVar("M", plextrac_pb2.FileChunk, plextrac_pb2.AssetFileChunk)
 class PlextracUpload(PlextracUploadServicer):
     """Converts, calls, converts back."""
 
-    def __init__(self, uploads: Uploads, imports: FileImports) -> None:
+    def __init__(self, uploads: Uploads, imports: FileImports[importer_pb2.Import]) -> None:
         self._uploads = uploads
         self._imports = imports
 

@@ -19,6 +19,7 @@ from services.importer.engine import child, claims, parser_process, runner
 from services.importer.engine.attempt import Attempt, Ending
 from services.importer.engine.claims import Claim
 from services.importer.engine.parser_process import ParserProcess, start_fork_server
+from services.importer.engine.report import report_key
 from services.importer.engine.runner import Limits
 from services.importer.engine.staging import Staging
 from services.importer.targets.findings.target import FindingsTarget
@@ -131,6 +132,24 @@ async def test_a_file_that_cannot_be_imported_fails_with_its_reason_and_leaves_n
     assert (row["state"], row["error_code"]) == ("FAILED", code)
     assert row["error_message"]
     await bench.assert_nothing_imported()
+
+
+async def test_rejected_items_are_reported_and_the_rest_is_imported(bench: Bench) -> None:
+    data = nessus(hosts=2, plugins=3).replace(b'pluginID="90001"', b'pluginID="=cmd()"')
+    import_id = await bench.triggered(data)
+    assert await bench.attempt(import_id) is Ending.SUCCEEDED
+    assert await bench.engine.outcome(import_id) == {"inserted": 4, "rejected": 2}
+    errors = await bench.engine.rows("SELECT * FROM row_errors ORDER BY record_number")
+    assert [(row["record_number"], row["field"], row["code"], row["value"]) for row in errors] == [
+        (2, "pluginID", "INVALID_PLUGIN_ID", "=cmd()"),
+        (5, "pluginID", "INVALID_PLUGIN_ID", "=cmd()"),
+    ]
+    assert all(row["position"].startswith("line ") for row in errors)
+    key = bench.objects.object_key(report_key(TENANT, import_id))
+    with bench.objects.open(key, (await bench.objects.head(key)).etag) as report:
+        lines = report.read(10_000).decode().split("\r\n")
+    assert lines[0] == "record_number,position,field,code,message,value"
+    assert [line.rsplit(",", 1)[-1] for line in lines[1:3]] == ["'=cmd()"] * 2
 
 
 async def test_a_file_overwritten_after_its_trigger_fails_and_is_never_a_mixture(bench: Bench) -> None:

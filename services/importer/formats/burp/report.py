@@ -43,7 +43,7 @@ class Site:
 
 @dataclass(slots=True)
 class Issue:
-    """One issue: `texts` are its simple elements, `events` the elements of an interaction or of an analysis of scripts."""
+    """One issue: `texts` are its simple elements, `events` those of an interaction or of an analysis of scripts."""
 
     definition: Definition
     site: Site

@@ -54,7 +54,7 @@ class Note(NamedTuple):
 
 
 class Encoding(NamedTuple):
-    """How to read an input: a Python codec name, the bytes of its mark to skip, and a declared name that was not usable."""
+    """How to read an input: a Python codec, the size of its mark in bytes, and a declared name that was not usable."""
 
     codec: str
     mark: int = 0

@@ -12,7 +12,6 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from services.importer.formats.kit.xml import XmlReader
@@ -22,7 +21,7 @@ _CARRIED_BYTES = 1 << 18
 
 
 class Memory(Protocol):
-    """What a format knows about fragments. A fragment comes without `<` and name: from its first attribute to its end tag."""
+    """What a format knows of fragments, which come without `<` and name: from the first attribute to the end tag."""
 
     def recall(self, fragment: bytes, /) -> bool:
         """Is the fragment known? Then its effect has been made, as if expat had read it here."""

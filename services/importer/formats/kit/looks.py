@@ -1,4 +1,4 @@
-"""Tells from the first bytes of a file what it looks like: the root of an XML document, or another kind of file by name."""
+"""Tells from the first bytes of a file what it looks like: the root of an XML document, or another kind of file."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def line(text: str, limit: int = NAME_LIMIT) -> str:
 
 
 def finding_key(native_id: str | None, title: str) -> str:
-    """The key of a finding: the scanner's own id, else the SHA-256 (hex) of the title without regard to case and spacing.
+    """The key of a finding: the scanner's own id, else the SHA-256 (hex) of the title, whatever its case and spacing.
 
     An id too long for a key is hashed too.
     """

@@ -134,7 +134,7 @@ class XmlReader:
 
     @property
     def is_settled(self) -> bool:
-        """Is all that was fed also read, and are the next bytes content that is not skipped? Not for use in handlers."""
+        """Is all that was fed also read, and are the next bytes content that is not skipped? Not for handlers."""
         return not (self._unfinished or self._held or self._in_cdata or self._skip_above)
 
     def position(self, path: str) -> Position:

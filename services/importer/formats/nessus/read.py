@@ -192,7 +192,9 @@ def _fields(definition: Definition, texts: Texts) -> dict[str, str]:
 
 
 def _evidence(raw: ReportItem) -> tuple[Evidence, ...]:
-    pieces = (evidence("Plugin output", raw.output.strip("\n")),) if raw.output.strip() else ()
+    pieces: tuple[Evidence, ...] = ()
+    if raw.output and not raw.output.isspace():
+        pieces = (evidence("Plugin output", raw.output.strip("\n")),)
     if raw.others:
         captions = (
             (name.removeprefix("cm:compliance-").replace("-", " ").capitalize(), text) for name, text in raw.others

@@ -29,17 +29,12 @@ class Made(NamedTuple):
 
 
 class Definition:
-    """What is the same for a plugin on every host. `made` keeps the outcome of reading it: one object for all its items."""
+    """What is the same for a plugin on every host. `made` keeps what was read from it: one object for all items."""
 
     __slots__ = ("family", "made", "name", "plugin_id", "severity", "texts")
 
-    def __init__(
-        self, plugin_id: str, name: str, family: str, severity: str, texts: tuple[tuple[str, str], ...]
-    ) -> None:
-        self.plugin_id = plugin_id
-        self.name = name
-        self.family = family
-        self.severity = severity
+    def __init__(self, told: tuple[str, ...], texts: tuple[tuple[str, str], ...]) -> None:
+        self.plugin_id, self.name, self.family, self.severity = told
         self.texts = texts
         self.made: Made | RecordError | None = None
 

@@ -153,7 +153,7 @@ class _Report:
         key = (*told, *(part for pair in shared for part in pair))
         known = self._definitions.get(key)
         if known is None:
-            known = Definition(*told, texts=tuple(shared))
+            known = Definition(told, tuple(shared))
             self._definitions.put(key, known, sum(map(len, key)))
         return known
 
@@ -200,7 +200,7 @@ class _Report:
 def _parted(
     attributes: Attributes, children: list[tuple[str, str]]
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """What is said of the plugin, and what of this host. The description of a compliance check tells its result here."""
+    """What is said of the plugin, and what of this host. The description of a compliance check tells its result."""
     own_names = _OF_THE_HOST | {"plugin_output"}
     if attributes.get("pluginFamily") == _COMPLIANCE_FAMILY or ("compliance", "true") in children:
         own_names |= {"description"}

@@ -55,39 +55,33 @@ _SYSTEM = _element(
 )
 
 _HEAD = re.compile(
-    (
-        r'starttime="\d++" endtime="\d++">\n?+'
-        + _tag("status", "*state reason reason_ttl?")
-        + rf"\n?+({_any(_tag('address', 'addr addrtype vendor?'))})"
-        + rf"(?:<hostnames>\n?+({_any(_tag('hostname', 'name type'))})</hostnames>\n?+|<hostnames/>\n?+)?+"
-    )
+    r'starttime="\d++" endtime="\d++">\n?+'
+    + _tag("status", "*state reason reason_ttl?")
+    + rf"\n?+({_any(_tag('address', 'addr addrtype vendor?'))})"
+    + rf"(?:<hostnames>\n?+({_any(_tag('hostname', 'name type'))})</hostnames>\n?+|<hostnames/>\n?+)?+"
 )
 _OTHER_PORTS = re.compile(
     rf"<ports>\n?+{_any(_element('extraports', 'state count', _tag('extrareasons', 'reason count proto? ports?')))}"
 )
 _PORT = re.compile(
-    (
-        rf'protocol="({_VALUE})" portid="({_VALUE})">'
-        + _tag("state", "*state reason reason_ttl? reason_ip?")
-        + rf"(?:{_element('service', _SERVICE, _CPE)})?+({_any(_SCRIPT)})</port>\n?+"
-    )
+    rf'protocol="({_VALUE})" portid="({_VALUE})">'
+    + _tag("state", "*state reason reason_ttl? reason_ip?")
+    + rf"(?:{_element('service', _SERVICE, _CPE)})?+({_any(_SCRIPT)})</port>\n?+"
 )
 _TAIL = re.compile(
-    (
-        r"\n?+"
-        + _any(
-            _SYSTEM,
-            _tag("uptime", "seconds lastboot"),
-            _tag("distance", "value"),
-            _tag("tcpsequence", "index difficulty values"),
-            _tag("ipidsequence", "class values"),
-            _tag("tcptssequence", "class values?"),
-            _element("hostscript", "", _SCRIPT),
-            _element("trace", "port? proto?", _tag("hop", "ttl ipaddr? rtt? host?")),
-            _tag("times", "srtt rttvar to"),
-        )
-        + "</host>"
+    r"\n?+"
+    + _any(
+        _SYSTEM,
+        _tag("uptime", "seconds lastboot"),
+        _tag("distance", "value"),
+        _tag("tcpsequence", "index difficulty values"),
+        _tag("ipidsequence", "class values"),
+        _tag("tcptssequence", "class values?"),
+        _element("hostscript", "", _SCRIPT),
+        _element("trace", "port? proto?", _tag("hop", "ttl ipaddr? rtt? host?")),
+        _tag("times", "srtt rttvar to"),
     )
+    + "</host>"
 )
 
 _ADDRESSES = re.compile(_tag("address", "*addr *addrtype", ""))

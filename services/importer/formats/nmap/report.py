@@ -9,7 +9,6 @@ from services.importer.formats.kit.encoding import Note
 from services.importer.formats.kit.memo import Memo
 from services.importer.targets.findings.records import Evidence, Finding, Port
 
-
 SCRIPT_ID = "vulners"
 SYSTEMS_LIMIT = 5
 
@@ -57,7 +56,7 @@ class PortSeen:
 
 @dataclass(slots=True)
 class HostSeen:
-    """One `host`, its addresses with their kind. `findings` is shared by all hosts of a file: a vulnerability is one object."""
+    """One `host`, its addresses with their kind. `findings` is shared by all hosts: a vulnerability is one object."""
 
     findings: Memo[tuple[object, ...], Finding]
     state: str = ""

@@ -35,7 +35,8 @@ Row = dict[str, str]
 # A line of the text: id, score, address and mark with tabs between. Since 1.4 the score reads "cvss3.1: 7.5".
 _ROW = re.compile(
     r"\s{0,20}(?P<id>[A-Za-z0-9][A-Za-z0-9:._-]{3,100})\s{1,10}(?:(?P<cvss_type>cvss[\d.]{1,4}):\s{0,5})?"
-    r"(?P<cvss>\d{1,2}(?:\.\d{1,2})?)\s{1,10}(?P<href>https?://\S{1,300})(?:\s{1,10}(?P<is_exploit>\*[A-Z ]{0,5}EXPLOIT\*))?\s*",
+    r"(?P<cvss>\d{1,2}(?:\.\d{1,2})?)\s{1,10}(?P<href>https?://\S{1,300})"
+    r"(?:\s{1,10}(?P<is_exploit>\*[A-Z ]{0,5}EXPLOIT\*))?\s*",
     re.ASCII,
 )
 _TYPE_IN_ADDRESS = re.compile(r"https?://vulners\.com/([a-z0-9_-]{1,40})/")
@@ -45,7 +46,7 @@ _ROWS = 20_000
 
 
 def weaknesses_of(scripts: Iterable[Script], findings: Memo[tuple[object, ...], Finding]) -> tuple[Weakness, ...]:
-    """The findings of these outputs, each once with all products that have it. `findings` makes equal ones one object."""
+    """The findings of these outputs, each once with all its products. `findings` makes equal ones one object."""
     found: dict[str, list[tuple[str, Row]]] = {}
     for script in scripts:
         for group in script.groups or _groups_in(script.output):

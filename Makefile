@@ -1,0 +1,113 @@
+# `make` prints this help. Nothing but Python 3.11 (venv, pip) and make is needed.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= $(or $(shell command -v python3.11),python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+# The stamp names the interpreter, so that another Python makes another environment.
+INTERPRETER := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+STAMP := $(VENV)/.installed-$(INTERPRETER)
+
+export HYTHE_TEST_PG := $(or $(PG),$(HYTHE_TEST_PG),18)
+export HYTHE_TEST_S3 := $(or $(S3),$(HYTHE_TEST_S3),juicefs)
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## Make the virtual environment and install everything
+
+$(STAMP): pyproject.toml
+	@if [ -z "$(INTERPRETER)" ]; then echo "No Python: install 3.11 or newer, or say PYTHON=/path/to/python3." >&2; exit 1; fi
+	@if ! $(PY) -c 'import platform; assert platform.python_version() == "$(INTERPRETER)"' 2>/dev/null; then \
+		$(PYTHON) -m venv --clear $(VENV); fi
+	@echo "Installing into $(VENV) (about half a minute the first time)"
+	@$(PY) -m pip install --disable-pip-version-check --quiet --editable '.[dev]'
+	@mkdir -p $(VENV)/googleapis
+	@cd $(VENV)/lib/python3*/site-packages && cp --parents google/api/{annotations,http,httpbody}.proto google/rpc/{status,error_details}.proto ../../../googleapis/
+	@touch $@
+
+.PHONY: proto
+proto: $(STAMP) ## Generate gen/ and the gateway's descriptors from protos/
+	$(PY) protos/generate.py
+
+.PHONY: baseline
+baseline: $(STAMP) ## Take the protos as they are for what later ones must not break
+	$(BIN)/buf build protos --exclude-source-info -o protos/baseline.binpb
+
+.PHONY: fmt
+fmt: $(STAMP) ## Format the code, mend what can be mended
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+
+.PHONY: lint
+lint: $(STAMP) ## Check style, types, layers, protos and the gateway's configuration
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf breaking protos --against protos/baseline.binpb
+	$(PY) -m deploy.local validate-gateway
+
+.PHONY: test
+test: $(STAMP) ## Run all tests on free ports (PG=16: the older PostgreSQL; TESTS=tests/unit: only those)
+	$(PY) -m pytest -q $(TESTS)
+
+.PHONY: up
+up: $(STAMP) ## Start the local stack
+	@$(PY) -m deploy.local up
+
+.PHONY: down
+down: $(STAMP) ## Stop it; the data stays
+	@$(PY) -m deploy.local down
+
+.PHONY: reset
+reset: $(STAMP) ## Stop it and remove its data, logs and credentials
+	@$(PY) -m deploy.local reset
+
+.PHONY: status
+status: $(STAMP) ## Show the processes of the local stack
+	@$(PY) -m deploy.local status
+
+.PHONY: logs
+logs: $(STAMP) ## Show the newest log lines (PROCESS=worker for one, FOLLOW=1 to go on)
+	@$(PY) -m deploy.local logs $(PROCESS) $(if $(FOLLOW),--follow)
+
+.PHONY: env
+env: $(STAMP) ## Print KEY=value lines: addresses and development credentials
+	@$(PY) -m deploy.local env
+
+.PHONY: demo
+demo: up ## Start the stack and import a sample file through the gateway
+	@$(PY) -m cli.demo
+
+.PHONY: bench
+bench: $(STAMP) ## Measure, and print each figure beside its floor
+	$(PY) -m bench
+
+.PHONY: chaos
+chaos: $(STAMP) ## Kill parts of a running stack in the middle of imports
+	$(PY) -m pytest -q -m chaos tests/chaos
+
+.PHONY: migration
+migration: $(STAMP) ## Write a migration from what schema/ has changed: make migration NAME=add_something
+	@test -n "$(NAME)" || { echo "Say what it does: make migration NAME=add_something" >&2; exit 1; }
+	$(PY) -m deploy.local migration "$(NAME)"
+
+.PHONY: openapi
+openapi: $(STAMP) ## Generate the OpenAPI documents of the dialects from the protos
+	$(PY) protos/openapi.py
+
+.PHONY: check
+check: lint generated test ## Lint, generated code, tests: before every push
+
+.PHONY: generated
+generated: $(STAMP)
+	$(PY) protos/generate.py --check
+	$(PY) protos/openapi.py --check

@@ -1,0 +1,197 @@
+"""The REST client: the requests of the public API that the command makes, each as one typed method.
+
+Everything that can go wrong is a CliError with the server's own words. Requests that may be repeated are, while the
+gateway is away, for as long as the caller has patience.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from cli.errors import CliError, ExitCode, Unreachable
+from cli.shapes import (
+    ClientCreated,
+    Failure,
+    ImportDetail,
+    ImportRow,
+    Presigned,
+    ReportCreated,
+    Row,
+    Started,
+    Token,
+)
+
+TIMEOUT = httpx.Timeout(30, connect=10)
+# How long a request that may be repeated is, while the gateway is away.
+PATIENCE_SECONDS = 20.0
+LARGEST_PAGE = 1_000
+
+Shape = TypeVar("Shape")
+
+WRONG_REQUEST = frozenset({400, 404, 415, 422})
+NOT_NOW = frozenset({429, 502, 503, 504})
+NOT_ALLOWED = frozenset({401, 403})
+
+
+class Credential(Protocol):
+    def headers(self) -> dict[str, str]: ...
+
+    def renew(self) -> bool:
+        """After a 401: whether there is now another one to try."""
+
+
+class Anonymous:
+    def headers(self) -> dict[str, str]:
+        return {}
+
+    def renew(self) -> bool:
+        return False
+
+
+class Gateway:
+    """`http` carries the base URL; whoever made it closes it."""
+
+    def __init__(self, http: httpx.Client, credential: Credential) -> None:
+        self.http = http
+        self.credential = credential
+
+    # --------------------------------------------------------------------------------------------------- identity
+
+    def authenticate(self, user: str, password: str) -> Token:
+        body = {"username": user, "password": password}
+        return self.call("POST", "/api/v1/authenticate", Token, body=body)
+
+    def refresh(self) -> Token:
+        return self.call("PUT", "/api/v1/token/refresh", Token)
+
+    # ---------------------------------------------------------------------------------------------------- landing
+
+    def presign(self, name: str) -> Presigned:
+        return self.call("POST", "/api/v2/presigned-url", Presigned, body={"name": name}, patience=PATIENCE_SECONDS)
+
+    def start_import(
+        self,
+        client_id: int,
+        report_id: int,
+        source: str,
+        *,
+        key: str,
+        file_name: str,
+        asset_tags: list[str],
+        finding_tags: list[str],
+        request_id: str,
+    ) -> str:
+        """The id of the queued import. `request_id` makes the repetition safe."""
+        path = f"/api/v2/client/{client_id}/report/{report_id}/preuploaded-import/{quote(source, safe='')}"
+        body = {
+            "key": key,
+            "fileName": file_name,
+            "tags": msgspec.json.encode({"assets": asset_tags, "findings": finding_tags}).decode(),
+            "useParserActions": False,
+        }
+        headers = {"Idempotency-Key": request_id}
+        return self.call("POST", path, Started, body=body, headers=headers, patience=PATIENCE_SECONDS).operation_id
+
+    def create_client(self, name: str) -> int:
+        return self.call("POST", "/api/v1/client/create", ClientCreated, body={"name": name}).client_id
+
+    def create_report(self, client_id: int, name: str) -> int:
+        path = f"/api/v1/client/{client_id}/report/create"
+        return self.call("POST", path, ReportCreated, body={"name": name}).report_id
+
+    # -------------------------------------------------------------------------------------------------- following
+
+    def my_imports(self, limit: int) -> list[ImportRow]:
+        """The newest `limit` imports of the caller."""
+        rows: list[ImportRow] = []
+        while len(rows) < limit:
+            asked = min(limit - len(rows), LARGEST_PAGE)
+            query = f"limit={asked}" + (f"&page_token={rows[-1].key}" if rows else "")
+            page = self.call("GET", f"/api/v2/my-imports?{query}", list[ImportRow])
+            rows += page
+            if len(page) < asked:
+                break
+        return rows
+
+    def my_import(self, import_id: str, *, patience: float = 0) -> ImportDetail:
+        return self.call("GET", f"/api/v2/my-imports/{quote(import_id, safe='')}", ImportDetail, patience=patience)
+
+    def cancel(self, import_id: str) -> ImportRow:
+        return self.call("POST", f"/api/v2/my-imports/{quote(import_id, safe='')}/cancel", ImportRow)
+
+    # ---------------------------------------------------------------------------------------------------- reading
+
+    def client_rows(self) -> list[Row]:
+        """`data` is [id, name, null]."""
+        return self.call("GET", "/api/v1/client/list", list[Row])
+
+    def report_rows(self, client_id: int) -> list[Row]:
+        """`data` begins with [id, name, null, status, number of findings]; item 7 is the creation in ms."""
+        return self.call("GET", f"/api/v1/client/{client_id}/reports", list[Row])
+
+    def finding_rows(self, client_id: int, report_id: int) -> list[Row]:
+        """`data` begins with [flaw id, severity, title, status]."""
+        return self.call("GET", f"/api/v1/client/{client_id}/report/{report_id}/flaws", list[Row])
+
+    def report_assets(self, client_id: int, report_id: int) -> list[dict[str, Any]]:
+        return self.call("GET", f"/api/v2/clients/{client_id}/reports/{report_id}/assets", list[dict[str, Any]])
+
+    # --------------------------------------------------------------------------------------------------- one call
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        shape: type[Shape],
+        *,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        patience: float = 0,
+    ) -> Shape:
+        retrying = Retrying(
+            retry=retry_if_exception_type(Unreachable),
+            stop=stop_after_delay(patience),
+            wait=wait_exponential(0.2, max=3),
+            reraise=True,
+        )
+        answer = retrying(self.ask, method, path, body, headers or {})
+        try:
+            return msgspec.json.decode(answer.content, type=shape)
+        except msgspec.DecodeError as error:
+            raise Unreachable(f"{self.http.base_url} answers, but not as Hythe does: {error}.") from error
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> httpx.Response:
+        """One request, made again with a renewed credential when the first is not accepted."""
+        answer = self.send(method, path, body, headers)
+        if answer.status_code == httpx.codes.UNAUTHORIZED and self.credential.renew():
+            answer = self.send(method, path, body, headers)
+        if not answer.is_success:
+            raise refusal(answer)
+        return answer
+
+    def send(self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> httpx.Response:
+        try:
+            return self.http.request(method, path, json=body, headers={**self.credential.headers(), **headers})
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise Unreachable(f"{self.http.base_url} does not answer: {reason}.") from error
+
+
+def refusal(answer: httpx.Response) -> CliError:
+    """The error envelope as an error of ours."""
+    try:
+        message = msgspec.json.decode(answer.content, type=Failure).message
+    except msgspec.DecodeError:
+        message = ""
+    status = answer.status_code
+    text = message or f"The gateway answers with status {status} ({answer.reason_phrase})."
+    if status in NOT_NOW:
+        return Unreachable(text, status=status)
+    if status in NOT_ALLOWED or answer.is_server_error:
+        return CliError(text, ExitCode.UNREACHABLE, status=status)
+    return CliError(text, ExitCode.USAGE if status in WRONG_REQUEST else ExitCode.FAILED, status=status)

@@ -1,0 +1,164 @@
+"""One import from the command's side: send the file, start the import, follow it, tell what came of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import grpc
+import msgspec
+
+from cli import output
+from cli.context import Cli
+from cli.engagements import resolve_client, resolve_report
+from cli.errors import CliError, ExitCode
+from cli.gateway import LARGEST_PAGE
+from cli.progress import follow, show_import, upload_bar
+from cli.shapes import ImportDetail, ImportRow
+from hythe.status.v1 import status_pb2
+from hythe.status.v1.status_pb2_grpc import StatusServiceStub
+from hythe_client import HytheError, put_file
+from hythe_client.files import regular_size
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be imported into what. Without a report it is an import of client assets."""
+
+    path: Path
+    source: str
+    client: str
+    report: str = ""
+    create: bool = False
+    asset_tags: list[str] = field(default_factory=list)
+    finding_tags: list[str] = field(default_factory=list)
+
+
+def check_source(cli: Cli, source: str) -> None:
+    """Refuse an unknown source before a large file is sent for nothing."""
+    try:
+        known = [one.source for one in cli.native.sources()]
+    except HytheError as error:
+        # A proxy on the way may pass REST only; then the server's word comes after the upload.
+        if error.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNIMPLEMENTED}:
+            return
+        raise
+    if source not in known:
+        raise CliError(f"There is no source {source!r}. Known are: {', '.join(known)}.", ExitCode.USAGE)
+
+
+def start(cli: Cli, order: Order) -> str:
+    """Send the file and queue its import; gives the import's id."""
+    gateway = cli.gateway
+    size = regular_size(order.path)
+    client = resolve_client(gateway, order.client, create=order.create)
+    report = resolve_report(gateway, client, order.report, create=order.create) if order.report else None
+    slot = gateway.presign(order.path.name)
+    try:
+        with upload_bar(cli.output.bars, size, quiet=cli.output.json_mode) as on_sent:
+            put_file(slot.url, order.path, on_sent=on_sent, verify=cli.trust, transport=cli.transport)
+    except KeyboardInterrupt as interrupt:
+        raise CliError("Interrupted while the file was sent; nothing is imported.", ExitCode.INTERRUPTED) from interrupt
+    if report is None:
+        return cli.native.create_import(
+            client_id=client.id,
+            source=order.source,
+            key=slot.key,
+            file_name=order.path.name,
+            asset_tags=order.asset_tags,
+            finding_tags=order.finding_tags,
+        ).import_id
+    return gateway.start_import(
+        client.id,
+        report.id,
+        order.source,
+        key=slot.key,
+        file_name=order.path.name,
+        asset_tags=order.asset_tags,
+        finding_tags=order.finding_tags,
+        request_id=str(uuid.uuid4()),
+    )
+
+
+def watch(cli: Cli, import_id: str) -> ImportDetail:
+    """Follow an import to its end, with a bar."""
+    try:
+        return show_import(cli.output.bars, follow(cli.gateway, import_id), quiet=cli.output.json_mode)
+    except KeyboardInterrupt as interrupt:
+        text = (
+            f"No longer watching; the import goes on. `hythe watch {import_id}` follows it again, "
+            f"`hythe cancel {import_id}` stops it."
+        )
+        raise CliError(text, ExitCode.INTERRUPTED, import_id=import_id) from interrupt
+
+
+def summarise(out: output.Output, detail: ImportDetail) -> None:
+    """What became of the import, for people."""
+    counters, job = detail.counters, detail.import_job
+    outcomes = ("inserted", "updated", "unchanged", "deleted", "skipped", "rejected")
+    told = ", ".join(f"{count:,} {name}" for name in outcomes if (count := getattr(counters, name)))
+    out.facts(
+        [
+            ("Import", detail.id),
+            ("Result", detail.status),
+            ("Reason", detail.error_status),
+            ("File", f"{detail.name} ({output.size(int(detail.file_size))})"),
+            ("Into", " / ".join(name for name in (detail.client_name, detail.report_name) if name)),
+            ("Took", duration(detail)),
+            ("Items", f"{counters.read:,} read" + (f": {told}" if told else "")),
+            ("Findings", f"{job.processed_findings:,}"),
+            ("Assets", f"{job.processed_assets:,}"),
+            ("Affected assets", f"{job.processed_finding_assets:,}"),
+            ("Evidence", f"{job.processed_evidence:,}"),
+        ]
+    )
+    for caution in detail.cautions:
+        times = f" ({caution.count:,} times)" if caution.count > 1 else ""
+        out.line(f"Note: {caution.message}{times}", style="yellow")
+    if counters.rejected:
+        out.hint(f"`hythe errors {detail.id}` shows why items were rejected.")
+
+
+def duration(detail: ImportDetail) -> str:
+    """From the first worker's start to the end, as the server's clock has it."""
+    if not detail.started_at or not detail.ended_at:
+        return ""
+    seconds = (datetime.fromisoformat(detail.ended_at) - datetime.fromisoformat(detail.started_at)).total_seconds()
+    return f"{seconds:.1f} s"
+
+
+def row_errors(cli: Cli, import_id: str, limit: int) -> dict[str, Any]:
+    """The first rejected items and how many there are in all."""
+    request = status_pb2.ListRowErrorsRequest(import_id=import_id, page_size=min(limit, LARGEST_PAGE))
+    total = 0
+
+    def errors_of(page: status_pb2.ListRowErrorsResponse) -> Iterable[status_pb2.RowError]:
+        nonlocal total
+        total = page.total_rejected
+        return page.errors
+
+    stub = StatusServiceStub(cli.native.channel)
+    found = islice(cli.native.items(stub.ListRowErrors, request, errors_of), limit)
+    names = ("record_number", "position", "field", "code", "message", "value")
+    rows = [{name: getattr(one, name) for name in names} for one in found]
+    return {"total_rejected": total, "errors": rows}
+
+
+def document(detail: ImportRow) -> dict[str, Any]:
+    """The same for programs: the members of the gateway's answer."""
+    built: dict[str, Any] = msgspec.to_builtins(detail)
+    return built
+
+
+def finish(cli: Cli, detail: ImportDetail) -> ExitCode:
+    """Tell the end of an import; gives the exit code."""
+    if cli.output.json_mode:
+        cli.output.document(document(detail))
+    else:
+        summarise(cli.output, detail)
+    return ExitCode.SUCCEEDED if detail.has_succeeded else ExitCode.FAILED

@@ -1,0 +1,109 @@
+-- What the transcoder cannot do: which bodies a REST route reads, and the status and the words of an error.
+
+-- The names of the path variables of all routes, without case and underscores. The transcoder lets a query parameter of
+-- the same name override the path; such a parameter is dropped, like any other that means nothing.
+local PATH_VARIABLES = {clientid = true, reportid = true, flawid = true, assetid = true, id = true, source = true}
+
+local BODIED = {POST = true, PUT = true, PATCH = true}
+
+local PHRASES = {
+  ["400"] = "Bad Request", ["401"] = "Unauthorized", ["403"] = "Forbidden", ["404"] = "Not Found", ["409"] = "Conflict",
+  ["429"] = "Too Many Requests", ["499"] = "Client Closed Request", ["500"] = "Internal Server Error",
+  ["501"] = "Not Implemented", ["503"] = "Service Unavailable", ["504"] = "Gateway Timeout",
+}
+
+local KINDS = {TYPE_INT32 = "a whole number", TYPE_INT64 = "a whole number", TYPE_BOOL = "true or false"}
+
+-- `message` must need no escape in JSON.
+local function envelope(status, message)
+  return string.format('{"status":"error","statusCode":%s,"error":"%s","message":"%s"}',
+    status, PHRASES[status] or "Error", message)
+end
+
+local function is_read(accepted, content_type)
+  local media_type = content_type:lower():match("^%s*([^;%s]*)")
+  for one in accepted:gmatch("%S+") do
+    if media_type == one then return true end
+  end
+  return accepted:find("application/json", 1, true) ~= nil and media_type:match("^application/.+%+json$") ~= nil
+end
+
+local function without_path_variables(query)
+  local kept = {}
+  for pair in query:gmatch("[^&]+") do
+    local name = pair:match("^[^=]*"):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
+    if not PATH_VARIABLES[name:gsub("_", ""):lower()] then kept[#kept + 1] = pair end
+  end
+  return table.concat(kept, "&")
+end
+
+function envoy_on_request(handle)
+  -- Set on REST routes: the media types of the body.
+  local accepted = handle:filterContext():get("reads")
+  local headers = handle:headers()
+  local content_type = headers:get("content-type") or ""
+  if not accepted or content_type:find("application/grpc", 1, true) == 1 then return end
+
+  local path, mark, query = headers:get(":path"):match("^([^?]*)(%??)(.*)$")
+  -- A published Postman collection has a space behind a path, and so have the clients generated from it.
+  path = path:gsub("%%20$", "")
+  headers:replace(":path", path .. mark .. without_path_variables(query))
+
+  -- Some clients name a type although they send nothing.
+  local has_body = BODIED[headers:get(":method")] and headers:get("content-length") ~= "0"
+  if has_body and content_type ~= "" and not is_read(accepted, content_type) then
+    handle:respond({[":status"] = "415"}, "Send the body as " .. accepted:gsub(" ", " or ") .. ".")
+  end
+end
+
+-- What the transcoder says about a request that it cannot read, in words for whoever sent it. `said` is JSON text.
+local function reworded(said)
+  local field, kind = said:match('^([%w_]+): invalid value .* for type ([%u%d_]+)$')
+  if field then return field .. " must be " .. (KINDS[kind] or "a value of its type") .. "." end
+  if said:find("google.protobuf.Struct", 1, true) or said:find("cannot start list", 1, true) then
+    return "The body must be a JSON object."
+  end
+  -- Behind the first line it shows the place, and with it a piece of the body.
+  local fault = said:gsub("\\u000a", "\\n"):match("^([%w ,.:'{}%[%]%-]+)\\n")
+  if fault then return "The body is not JSON: " .. fault end
+  return "The request cannot be read."
+end
+
+-- An error that a service did not word for this API, made by its gRPC library, say: what it says is not for the public.
+local function unworded(status)
+  if status:sub(1, 1) == "4" then return envelope(status, "The service refused this request.") end
+  return envelope(status, "The service could not answer this request.")
+end
+
+local INTERNAL = {"grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-accept-encoding",
+                  "x-http-status", "x-error-body", "x-hythe-unreadable"}
+
+-- Runs after the transcoder, which stands behind this filter in the chain and has made {"code","message","details"} of a
+-- service's error. A service that has sent headers before it failed has its own words in the trailers.
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  if (headers:get("content-type") or ""):find("application/grpc", 1, true) == 1 then return end
+
+  local chosen_status, body = headers:get("x-http-status"), headers:get("x-error-body")
+  local is_unreadable = headers:get("x-hythe-unreadable") ~= nil
+  for _, name in ipairs(INTERNAL) do headers:remove(name) end
+  if chosen_status then headers:replace(":status", chosen_status) end
+  if tonumber(headers:get(":status")) < 400 then return end
+
+  local buffer, trailers = handle:body(true), handle:trailers()
+  headers = handle:headers()
+  local status, said = headers:get(":status"), buffer:getBytes(0, buffer:length())
+  if trailers and not body then
+    body, status = trailers:get("x-error-body"), trailers:get("x-http-status") or status
+  end
+  if is_unreadable then
+    body = envelope(status, reworded(said:match('"message":"(.*)","status"') or ""))
+  elseif not body and said:find('{"code":', 1, true) == 1 then
+    body = unworded(status)
+  end
+  if body then
+    headers:replace(":status", status)
+    headers:replace("content-type", "application/json")
+    headers:replace("content-length", tostring(buffer:setBytes(body)))
+  end
+end

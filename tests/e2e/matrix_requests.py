@@ -1,0 +1,318 @@
+"""The table of right requests: one for every RPC. An RPC without one fails the test."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+from uuid import UUID
+
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+
+from hythe.dialects.plextrac.v2 import plextrac_pb2 as plextrac
+from hythe.identity.v1 import identity_pb2 as identity
+from hythe.identity.v1 import well_known_pb2 as well_known
+from hythe.importer.v1 import importer_pb2 as importer
+from hythe.status.v1 import status_pb2 as status
+from hythe.upload.v1 import upload_pb2 as upload
+from tests.e2e.matrix_world import VIEWER, Person, Place, scan
+
+NMAP = b"""<?xml version="1.0"?><nmaprun scanner="nmap" start="1700000000" version="7.94"><host><status state="up"/>
+<address addr="192.0.2.7" addrtype="ipv4"/></host></nmaprun>"""
+BOUNDARY = "matrix-boundary"
+# Ids that nothing has, to see that a foreign one is answered like these.
+NO_NUMBER, NO_UUID, NO_KEY = 2**31 - 2, str(UUID(int=7)), "c000000000000000000000000/none.nessus"
+
+
+class Owner(Enum):
+    """Whose the ids of a request are."""
+
+    CLIENT = auto()
+    TENANT = auto()
+    NOBODY = auto()
+    """There are none: the answer is the caller's own."""
+
+
+CLIENT_IDS = {"client_id", "report_id", "flaw_id", "asset_id", "import_id", "id"}
+TENANT_IDS = {"key", "user_id", "api_key_id", "workspace_id"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`build` makes the request of whoever calls at a place."""
+
+    build: Callable[[Place], Message]
+    owner: Owner = Owner.NOBODY
+    shows: bool = False
+    """Whether the answer to the right caller bears the mark of the place."""
+    says: str = "OK"
+    """What the right caller is told. Not OK: the call fails by its own check, behind authorization."""
+    says_granted: str = "OK"
+    """The same, for one who may see certain clients only; of requests without ids."""
+    only_by_token: bool = False
+    empty_for: frozenset[str] = frozenset()
+    """Ids that select within what the caller may see; a foreign one selects nothing."""
+
+
+def page(place: Place, **filters: Any) -> Struct:
+    body = Struct()
+    wanted = [{"by": name, "value": value} for name, value in filters.items()]
+    body.update({"pagination": {"offset": 0, "limit": 100}, "filters": wanted})
+    return body
+
+
+def struct(**members: Any) -> Struct:
+    body = Struct()
+    body.update(members)
+    return body
+
+
+def form(data: bytes) -> HttpBody:
+    """One file as multipart."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="scan"\r\n\r\n'
+    return HttpBody(
+        content_type=f"multipart/form-data; boundary={BOUNDARY}",
+        data=head.encode() + data + f"\r\n--{BOUNDARY}--\r\n".encode(),
+    )
+
+
+def random_email(place: Place) -> str:
+    return f"{secrets.token_hex(6)}@{place.tenant.mark}.example"
+
+
+def ids(place: Place, *names: str) -> dict[str, Any]:
+    """These fields of the place."""
+    return {name: getattr(place, name) for name in names}
+
+
+def report(place: Place) -> dict[str, Any]:
+    return ids(place, "client_id", "report_id")
+
+
+def credentials(place: Place) -> dict[str, str]:
+    admin: Person = place.tenant.people["admin"]
+    return {"username": admin.email, "password": admin.password}
+
+
+CLIENT, TENANT = Owner.CLIENT, Owner.TENANT
+
+UPLOAD: Mapping[str, Entry] = {
+    "UploadService/CreateUpload": Entry(lambda p: upload.CreateUploadRequest(file_name="matrix.nessus")),
+    "UploadService/GetUpload": Entry(lambda p: upload.GetUploadRequest(key=p.key), TENANT, shows=True),
+    "PlextracUpload/CreatePresignedUrl": Entry(
+        lambda p: plextrac.CreatePresignedUrlRequest(payload=struct(name="matrix.nessus"))
+    ),
+    "PlextracUpload/ImportFile": Entry(
+        lambda p: plextrac.FileChunk(**report(p), source="nessus", content=form(scan(p.mark, p.flaw_id))), CLIENT
+    ),
+    "PlextracUpload/ImportFileAsync": Entry(
+        lambda p: plextrac.FileChunk(**report(p), source="nessus", content=form(scan(p.mark, p.flaw_id))), CLIENT
+    ),
+    "PlextracUpload/ImportAssets": Entry(
+        lambda p: plextrac.AssetFileChunk(client_id=p.client_id, source="nmap", content=form(NMAP)), CLIENT
+    ),
+}
+
+IMPORTER: Mapping[str, Entry] = {
+    "ImportService/CreateImport": Entry(
+        lambda p: importer.CreateImportRequest(**report(p), source="nessus", key=p.key, request_id="matrix"),
+        CLIENT,
+        shows=True,
+    ),
+    "ImportService/CancelImport": Entry(
+        lambda p: importer.CancelImportRequest(import_id=p.imports["importer"]), CLIENT, says="FAILED_PRECONDITION"
+    ),
+    "ImportService/RequeueImport": Entry(
+        lambda p: importer.RequeueImportRequest(import_id=p.imports["importer"]), CLIENT, says="FAILED_PRECONDITION"
+    ),
+    "ImportService/ListSources": Entry(lambda p: importer.ListSourcesRequest()),
+    "ImportService/CreateClient": Entry(
+        lambda p: importer.CreateClientRequest(name=f"{p.tenant.mark} matrix"), says_granted="PERMISSION_DENIED"
+    ),
+    "ImportService/CreateReport": Entry(
+        lambda p: importer.CreateReportRequest(client_id=p.client_id, name=f"{p.mark} matrix"), CLIENT
+    ),
+    "ImportService/SetLimits": Entry(lambda p: importer.SetLimitsRequest(tenant_id=p.tenant.spare_tenant)),
+    "PlextracImporter/StartImport": Entry(
+        lambda p: plextrac.StartImportRequest(
+            **report(p), source="nessus", payload=struct(key=p.key, fileName=f"{p.mark}.nessus")
+        ),
+        CLIENT,
+        shows=True,
+    ),
+    "PlextracImporter/CancelMyImport": Entry(
+        lambda p: plextrac.CancelMyImportRequest(id=p.imports["importer"]), CLIENT, says="FAILED_PRECONDITION"
+    ),
+    "PlextracImporter/CreateClient": Entry(
+        lambda p: plextrac.CreateClientRequest(payload=struct(name=f"{p.tenant.mark} matrix")),
+        says_granted="PERMISSION_DENIED",
+    ),
+    "PlextracImporter/CreateReport": Entry(
+        lambda p: plextrac.CreateReportRequest(
+            client_id=p.client_id,
+            content=HttpBody(content_type="application/json", data=json.dumps({"name": f"{p.mark} matrix"}).encode()),
+        ),
+        CLIENT,
+    ),
+}
+
+STATUS: Mapping[str, Entry] = {
+    "StatusService/GetImport": Entry(
+        lambda p: status.GetImportRequest(import_id=p.imports["viewer"]), CLIENT, shows=True
+    ),
+    "StatusService/ListImports": Entry(lambda p: status.ListImportsRequest(), shows=True),
+    "StatusService/WatchImport": Entry(
+        lambda p: status.WatchImportRequest(import_id=p.imports["viewer"]), CLIENT, shows=True
+    ),
+    "StatusService/ListRowErrors": Entry(lambda p: status.ListRowErrorsRequest(import_id=p.imports["viewer"]), CLIENT),
+    "StatusService/ListTenantImports": Entry(lambda p: status.ListTenantImportsRequest(), shows=True),
+    "StatusService/ListClients": Entry(lambda p: status.ListClientsRequest(), shows=True),
+    "StatusService/ListReports": Entry(lambda p: status.ListReportsRequest(client_id=p.client_id), CLIENT, shows=True),
+    "StatusService/ListFindings": Entry(lambda p: status.ListFindingsRequest(**report(p)), CLIENT, shows=True),
+    "StatusService/ListAssets": Entry(lambda p: status.ListAssetsRequest(**report(p)), CLIENT, shows=True),
+    "PlextracStatus/ListMyImports": Entry(lambda p: plextrac.ListMyImportsRequest(limit=5), shows=True),
+    "PlextracStatus/GetMyImport": Entry(
+        lambda p: plextrac.GetMyImportRequest(id=p.imports["viewer"]), CLIENT, shows=True
+    ),
+    "PlextracStatus/ListClientRows": Entry(lambda p: plextrac.Empty(), shows=True),
+    "PlextracStatus/ListClients": Entry(lambda p: plextrac.ListRequest(payload=page(p)), shows=True),
+    "PlextracStatus/GetClient": Entry(lambda p: plextrac.ClientRequest(client_id=p.client_id), CLIENT, shows=True),
+    "PlextracStatus/ListReportRows": Entry(lambda p: plextrac.ClientRequest(client_id=p.client_id), CLIENT, shows=True),
+    "PlextracStatus/ListReports": Entry(lambda p: plextrac.ListRequest(payload=page(p)), shows=True),
+    "PlextracStatus/GetReport": Entry(lambda p: plextrac.ReportRequest(**report(p)), CLIENT, shows=True),
+    "PlextracStatus/ListFlaws": Entry(lambda p: plextrac.ReportRequest(**report(p)), CLIENT, shows=True),
+    "PlextracStatus/GetFlaw": Entry(lambda p: plextrac.FlawRequest(**report(p), flaw_id=p.flaw_id), CLIENT, shows=True),
+    "PlextracStatus/ListFindings": Entry(
+        lambda p: plextrac.ReportListRequest(**report(p), payload=page(p)), CLIENT, shows=True
+    ),
+    "PlextracStatus/ListReportAssets": Entry(lambda p: plextrac.ReportRequest(**report(p)), CLIENT, shows=True),
+    "PlextracStatus/ListClientAssetRows": Entry(
+        lambda p: plextrac.ClientRequest(client_id=p.client_id), CLIENT, shows=True
+    ),
+    "PlextracStatus/GetClientAsset": Entry(
+        lambda p: plextrac.AssetRequest(**ids(p, "client_id", "asset_id")), CLIENT, shows=True
+    ),
+    "PlextracStatus/ListClientAssets": Entry(
+        lambda p: plextrac.ClientListRequest(client_id=p.client_id, payload=page(p)), CLIENT, shows=True
+    ),
+    "PlextracStatus/ListTenantAssets": Entry(lambda p: plextrac.ListRequest(payload=page(p)), shows=True),
+    "PlextracStatus/ListScanOutput": Entry(
+        lambda p: plextrac.ScanOutputRequest(**report(p), **ids(p, "flaw_id", "asset_id")),
+        CLIENT,
+        shows=True,
+        empty_for=frozenset({"asset_id"}),
+    ),
+}
+
+IDENTITY: Mapping[str, Entry] = {
+    "IdentityService/Authenticate": Entry(lambda p: identity.AuthenticateRequest(**credentials(p))),
+    "IdentityService/RefreshToken": Entry(lambda p: identity.RefreshTokenRequest(), only_by_token=True),
+    "IdentityService/GetKeySet": Entry(lambda p: identity.GetKeySetRequest()),
+    "IdentityService/Resolve": Entry(
+        lambda p: identity.ResolveRequest(api_key=p.tenant.people["admin"].key), shows=True
+    ),
+    "IdentityService/WhoAmI": Entry(lambda p: identity.WhoAmIRequest(), shows=True),
+    "IdentityService/CreateTenant": Entry(
+        lambda p: identity.CreateTenantRequest(name=secrets.token_hex(8), admin_email=random_email(p))
+    ),
+    "IdentityService/ListTenants": Entry(lambda p: identity.ListTenantsRequest(page_size=1000), shows=True),
+    "IdentityService/SetTenantDisabled": Entry(
+        lambda p: identity.SetTenantDisabledRequest(tenant_id=p.tenant.spare_tenant, disabled=True)
+    ),
+    "IdentityService/CreateUser": Entry(
+        lambda p: identity.CreateUserRequest(email=random_email(p), role=VIEWER, client_ids=[p.client_id])
+    ),
+    "IdentityService/ListUsers": Entry(lambda p: identity.ListUsersRequest(), shows=True),
+    "IdentityService/SetUserDisabled": Entry(
+        lambda p: identity.SetUserDisabledRequest(user_id=p.tenant.spare_user), TENANT
+    ),
+    "IdentityService/SetUserRole": Entry(
+        lambda p: identity.SetUserRoleRequest(user_id=p.tenant.spare_user, role=VIEWER, client_ids=[p.client_id]),
+        TENANT,
+    ),
+    "IdentityService/RotatePassword": Entry(
+        lambda p: identity.RotatePasswordRequest(user_id=p.tenant.spare_user), TENANT
+    ),
+    "IdentityService/CreateApiKey": Entry(
+        lambda p: identity.CreateApiKeyRequest(user_id=p.tenant.spare_user, name="matrix"), TENANT
+    ),
+    "IdentityService/ListApiKeys": Entry(lambda p: identity.ListApiKeysRequest(), shows=True),
+    "IdentityService/SetApiKeyDisabled": Entry(
+        lambda p: identity.SetApiKeyDisabledRequest(api_key_id=p.tenant.spare_key), TENANT
+    ),
+    "IdentityService/RotateApiKey": Entry(
+        lambda p: identity.RotateApiKeyRequest(api_key_id=p.tenant.spare_key), TENANT
+    ),
+    "IdentityService/CreateWorkspace": Entry(
+        lambda p: identity.CreateWorkspaceRequest(dialect="assets", name=f"{p.tenant.mark} matrix")
+    ),
+    "IdentityService/ListWorkspaces": Entry(lambda p: identity.ListWorkspacesRequest(), shows=True),
+    "IdentityService/SetWorkspaceDisabled": Entry(
+        lambda p: identity.SetWorkspaceDisabledRequest(workspace_id=p.tenant.workspace_id), TENANT
+    ),
+    "WellKnown/GetJwks": Entry(lambda p: well_known.GetJwksRequest()),
+    "PlextracIdentity/Authenticate": Entry(
+        lambda p: plextrac.AuthenticateRequest(credentials=plextrac.Credentials(**credentials(p)))
+    ),
+    "PlextracIdentity/RefreshToken": Entry(lambda p: plextrac.Empty(), only_by_token=True),
+    "PlextracIdentity/WhoAmI": Entry(lambda p: plextrac.Empty(), shows=True),
+}
+
+ENTRIES: Mapping[str, Entry] = {**UPLOAD, **IMPORTER, **STATUS, **IDENTITY}
+"""By `Service/Method`."""
+
+# Lists that can be asked to begin behind, or to contain only, something: of one's own place, with an id of a foreign one.
+SELECTIONS: Mapping[str, Callable[[Place, Place], Message]] = {
+    "StatusService/ListImports": lambda own, foreign: status.ListImportsRequest(page_token=foreign.imports["viewer"]),
+    "StatusService/ListTenantImports": lambda own, foreign: status.ListTenantImportsRequest(
+        page_token=foreign.imports["viewer"]
+    ),
+    "PlextracStatus/ListMyImports": lambda own, foreign: plextrac.ListMyImportsRequest(
+        page_token=foreign.imports["viewer"]
+    ),
+    "PlextracStatus/ListClients": lambda own, foreign: plextrac.ListRequest(
+        payload=page(own, client_id=[foreign.client_id])
+    ),
+    "PlextracStatus/ListReports": lambda own, foreign: plextrac.ListRequest(
+        payload=page(own, clients=[foreign.client_id])
+    ),
+    "PlextracStatus/ListTenantAssets": lambda own, foreign: plextrac.ListRequest(
+        payload=page(own, client_id=[foreign.client_id])
+    ),
+}
+
+
+def stranger_requests(entry: Entry, own: Place, foreign: Place, names: set[str]) -> Iterator[tuple[str, Message]]:
+    """Requests for a foreign place: all its ids, and each of the ids `names` alone among one's own."""
+    yield "all", entry.build(foreign)
+    mine, theirs = entry.build(own), entry.build(foreign)
+    for name in sorted(names & set(mine.DESCRIPTOR.fields_by_name)):
+        changed = type(mine)()
+        changed.CopyFrom(mine)
+        setattr(changed, name, getattr(theirs, name))
+        yield name, changed
+    payload = getattr(theirs, "payload", None)
+    if "key" in names and payload is not None and "key" in payload:
+        changed = type(mine)()
+        changed.CopyFrom(mine)
+        changed.payload["key"] = payload["key"]
+        yield "key", changed
+
+
+def nowhere(request: Message, names: set[str]) -> Message:
+    """The same request for what does not exist."""
+    changed = type(request)()
+    changed.CopyFrom(request)
+    for name in names & {field.name for field, _ in request.ListFields()}:
+        if name in {"import_id", "id", "workspace_id"}:
+            setattr(changed, name, NO_UUID)
+        elif name == "key":
+            changed.key = NO_KEY  # type: ignore[attr-defined]
+        else:
+            setattr(changed, name, str(NO_NUMBER) if name == "asset_id" else NO_NUMBER)
+    return changed

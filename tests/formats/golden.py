@@ -1,0 +1,57 @@
+"""The expected records of the samples: one JSON line for each record, in files beside the samples.
+
+`python -m tests.formats.golden` writes them anew; read the difference before you commit it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from services.importer.formats.kit.format import ByteStream, Format, RecordError
+from services.importer.formats.registry import FORMATS
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+def samples(format_: Format) -> list[Path]:
+    """The samples of a format: all files in the folder of its family."""
+    return sorted(path for path in (DATA / format_.family).iterdir() if path.suffix != ".jsonl")
+
+
+def golden_path(format_: Format, sample: Path) -> Path:
+    return sample.with_name(f"{sample.name}.{format_.name}.jsonl")
+
+
+def outcome(format_: Format, stream: ByteStream) -> Iterator[list[Any]]:
+    """What each item of a file gives, in order: position, then its records or its error, as plain data."""
+    for number, (raw, position) in enumerate(format_.walk(stream), 1):
+        yield [number, "item", *position]
+        try:
+            for record in format_.read(raw):
+                yield [number, *msgspec.to_builtins(record)]
+        except RecordError as error:
+            yield [number, "RecordError", error.code, error.field, error.message, error.value]
+
+
+def outcome_of(format_: Format, data: bytes) -> list[list[Any]]:
+    return list(outcome(format_, BytesIO(data)))
+
+
+def lines(format_: Format, data: bytes) -> str:
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in outcome_of(format_, data))
+
+
+def main() -> None:
+    for format_ in FORMATS:
+        for sample in samples(format_):
+            golden_path(format_, sample).write_text(lines(format_, sample.read_bytes()), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Rows as the importer and its workers leave them, written straight into a database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+from uuid_utils import uuid7
+
+WHEN = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)
+WHEN_MS = 1_772_600_767_890
+WHEN_ISO = "2026-03-04T05:06:07.890Z"
+
+
+@dataclass
+class Rows:
+    """Past row-level security. Every method gives the new row's id; columns that a test does not name get a default."""
+
+    connection: psycopg.Connection[Any]
+    tenant_id: int = 1
+
+    def insert(self, table: str, *, returning: str = "tenant_id", **columns: Any) -> Any:
+        columns = {"tenant_id": self.tenant_id, **columns}
+        statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING {}").format(
+            sql.Identifier(table),
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
+            sql.SQL(", ").join(sql.Placeholder() * len(columns)),
+            sql.Identifier(returning),
+        )
+        row = self.connection.execute(statement, list(columns.values())).fetchone()
+        assert row is not None
+        return row[0]
+
+    def client(self, name: str = "Karbo", **columns: Any) -> int:
+        return int(self.insert("clients", returning="client_id", name=name, created_at=WHEN, **columns))
+
+    def report(self, client_id: int, name: str = "Q1", details: dict[str, Any] | None = None, **columns: Any) -> int:
+        return int(
+            self.insert(
+                "reports",
+                returning="report_id",
+                client_id=client_id,
+                name=name,
+                details=Jsonb(details or {}),
+                created_at=WHEN,
+                **columns,
+            )
+        )
+
+    def finding(self, client_id: int, report_id: int, flaw_id: int, **columns: Any) -> int:
+        values: dict[str, Any] = {
+            "family": "nessus",
+            "key": str(flaw_id),
+            "title": f"Finding {flaw_id}",
+            "severity": 2,
+            "source": "Nessus",
+            "description": "",
+            "recommendations": "",
+            "references": "",
+            "cves": [],
+            "cwes": [],
+            "scores": [],
+            "fields": {},
+            "tags": [],
+            "created_at": WHEN,
+            "updated_at": WHEN,
+        }
+        values |= columns
+        values |= {"scores": Jsonb(values["scores"]), "fields": Jsonb(values["fields"])}
+        ids = {"client_id": client_id, "report_id": report_id, "flaw_id": flaw_id}
+        return int(self.insert("findings", returning="finding_id", **ids, **values))
+
+    def asset(self, client_id: int, name: str, **columns: Any) -> int:
+        values: dict[str, Any] = {
+            "hostname": "",
+            "ips": [],
+            "mac": "",
+            "netbios": "",
+            "operating_systems": [],
+            "type": "",
+            "description": "",
+            "ports": {},
+            "tags": [],
+            "created_at": WHEN,
+            "updated_at": WHEN,
+        }
+        values |= columns
+        values["ports"] = Jsonb(values["ports"])
+        return int(self.insert("assets", returning="asset_id", client_id=client_id, name=name, **values))
+
+    def place(self, finding_id: int, asset_id: int, port: int = 0, **columns: Any) -> int:
+        """One place of a finding on an asset."""
+        values: dict[str, Any] = {
+            "protocol": "tcp" if port else "",
+            "service": "",
+            "location": "",
+            "parameters": [],
+            "notes": "",
+            "created_at": WHEN,
+            "updated_at": WHEN,
+        }
+        values |= columns
+        ids = {"finding_id": finding_id, "asset_id": asset_id, "place": uuid4(), "port": port}
+        return int(self.insert("affected_assets", returning="affected_id", **ids, **values))
+
+    def evidence(self, affected_id: int, code: str, caption: str = "Plugin Output", length: int | None = None) -> int:
+        return int(
+            self.insert(
+                "evidence",
+                returning="evidence_id",
+                affected_id=affected_id,
+                digest=uuid4(),
+                caption=caption,
+                code=code,
+                length=len(code) if length is None else length,
+            )
+        )
+
+    def started_import(
+        self, client_id: int, report_id: int | None, *, progress: dict[str, Any] | None = None, **columns: Any
+    ) -> UUID:
+        """An import with its rows of claim and progress."""
+        import_id = UUID(bytes=uuid7().bytes)
+        values: dict[str, Any] = {
+            "target": "findings",
+            "source": "nessus",
+            "key": "c0123/scan.nessus",
+            "file_name": "scan.nessus",
+            "file_type": "text/xml",
+            "file_size": 123_625,
+            "lane": "small",
+            "state": "QUEUED",
+            "user_id": 7,
+            "user_email": "importer@example.com",
+            "created_at": WHEN,
+            "updated_at": WHEN,
+        }
+        values |= columns
+        self.insert("imports", import_id=import_id, client_id=client_id, report_id=report_id, **values)
+        self.insert("import_claims", import_id=import_id, attempt=2)
+        told = {"updated_at": WHEN} | (progress or {})
+        if "cautions" in told:
+            told["cautions"] = Jsonb(told["cautions"])
+        self.insert("import_progress", import_id=import_id, **told)
+        return import_id
+
+    def update_import(self, import_id: UUID, state: str, percent: int) -> None:
+        """A step of a worker."""
+        with self.connection.transaction():
+            self.connection.execute(
+                "UPDATE imports SET state = %s, updated_at = now() WHERE import_id = %s", [state, import_id]
+            )
+            self.connection.execute(
+                "UPDATE import_progress SET percent = %s, updated_at = now() WHERE import_id = %s", [percent, import_id]
+            )

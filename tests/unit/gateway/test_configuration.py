@@ -1,0 +1,176 @@
+"""The configuration against the contract: what one says by hand of the other must stay true."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.api import annotations_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorSet, MethodDescriptorProto
+
+from gateway.render import DEFAULTS, render, tokens
+
+FOLDER = Path(__file__).parents[3] / "gateway"
+DIALECTS = "hythe.dialects."
+LUA = "envoy.filters.http.lua"
+
+
+@pytest.fixture(scope="module")
+def connection_manager() -> dict[str, Any]:
+    template = (FOLDER / "envoy.yaml").read_text()
+    values = dict.fromkeys(tokens(template) - DEFAULTS.keys(), 1)
+    configuration = yaml.safe_load(render(template, values))
+    (listener,) = configuration["static_resources"]["listeners"]
+    manager: dict[str, Any] = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    return manager
+
+
+@pytest.fixture(scope="module")
+def methods() -> dict[str, MethodDescriptorProto]:
+    """By full name, of all services of ours."""
+    descriptors = FileDescriptorSet.FromString((FOLDER / "descriptors.pb").read_bytes())
+    return {
+        f"{file.package}.{service.name}/{method.name}": method
+        for file in descriptors.file
+        if file.package.startswith("hythe.")
+        for service in file.service
+        for method in service.method
+    }
+
+
+def routes(manager: dict[str, Any]) -> list[dict[str, Any]]:
+    (host,) = manager["route_config"]["virtual_hosts"]
+    found: list[dict[str, Any]] = host["routes"]
+    return found
+
+
+def rest_paths(method: MethodDescriptorProto) -> Iterator[str]:
+    rule = method.options.Extensions[annotations_pb2.http]
+    for each in [rule, *rule.additional_bindings]:
+        if verb := each.WhichOneof("pattern"):
+            yield getattr(each, verb)
+
+
+def filter_named(manager: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(one["typed_config"] for one in manager["http_filters"] if one["name"] == name)
+
+
+def test_every_service_with_rest_routes_is_transcoded_and_no_other(
+    connection_manager: dict[str, Any], methods: dict[str, MethodDescriptorProto]
+) -> None:
+    with_routes = {name.partition("/")[0] for name, method in methods.items() if list(rest_paths(method))}
+
+    assert set(filter_named(connection_manager, "envoy.filters.http.grpc_json_transcoder")["services"]) == with_routes
+
+
+def test_every_service_has_a_route_to_one_cluster(
+    connection_manager: dict[str, Any], methods: dict[str, MethodDescriptorProto]
+) -> None:
+    prefixes = [
+        route["match"]["prefix"] for route in routes(connection_manager) if "hythe." in route["match"].get("prefix", "")
+    ]
+    assert sorted(prefixes) == sorted({f"/{name.partition('/')[0]}/" for name in methods})
+
+
+def test_routes_of_dialects_are_closed_to_native_clients(connection_manager: dict[str, Any]) -> None:
+    of_dialects = [
+        route["match"] for route in routes(connection_manager) if DIALECTS in route["match"].get("prefix", "")
+    ]
+    assert of_dialects
+    assert all(match["headers"][0]["name"] == "x-dialect" for match in of_dialects)
+
+
+def test_every_route_ends_a_silent_call(connection_manager: dict[str, Any]) -> None:
+    routed = [route["route"] for route in routes(connection_manager) if route.get("route", {}).get("timeout")]
+    assert len(routed) > 5
+    assert all(route["idle_timeout"] != "0s" for route in routed)
+
+
+def test_multipart_limits_apply_to_exactly_the_routes_whose_body_is_streamed(
+    connection_manager: dict[str, Any], methods: dict[str, MethodDescriptorProto]
+) -> None:
+    streamed = {path for method in methods.values() if method.client_streaming for path in rest_paths(method)}
+    limited = {
+        route["match"]["path_match_policy"]["typed_config"]["path_template"]
+        for route in routes(connection_manager)
+        if "multipart_limit" in route.get("typed_per_filter_config", {})
+    }
+    assert limited == streamed
+
+
+def test_a_route_reads_the_media_types_that_the_document_names(connection_manager: dict[str, Any]) -> None:
+    document = json.loads((FOLDER / "openapi" / "plextrac.json").read_text())
+    named = {
+        path: set(operation["requestBody"]["content"])
+        for path, operations in document["paths"].items()
+        if path.startswith("/api/")
+        for operation in operations.values()
+        if "requestBody" in operation
+    }
+    reads = [
+        route
+        for route in routes(connection_manager)
+        if "filter_context" in route.get("typed_per_filter_config", {}).get(LUA, {})
+    ]
+    read = {
+        route["match"].get("path_match_policy", {}).get("typed_config", {}).get("path_template"): set(
+            route["typed_per_filter_config"][LUA].get("filter_context", {}).get("reads", "").split()
+        )
+        for route in reads
+    }
+    any_other = read.pop(None)
+    assert any_other == {"application/json"}
+    assert read == {path: media_types for path, media_types in named.items() if media_types != any_other}
+
+
+def test_the_script_knows_every_path_variable(methods: dict[str, MethodDescriptorProto]) -> None:
+    variables = {
+        name.replace("_", "")
+        for method in methods.values()
+        for path in rest_paths(method)
+        for name in re.findall(r"\{(\w+)\}", path)
+    }
+    table = re.search(r"PATH_VARIABLES = \{(.*?)\}", (FOLDER / "gateway.lua").read_text(), re.DOTALL)
+
+    assert table
+    assert set(re.findall(r"(\w+) = true", table[1])) == variables
+
+
+def test_no_query_parameter_has_the_name_of_a_path_variable(methods: dict[str, MethodDescriptorProto]) -> None:
+    """The script drops such parameters on every route."""
+    descriptors = FileDescriptorSet.FromString((FOLDER / "descriptors.pb").read_bytes())
+    fields = {
+        f".{file.package}.{message.name}": {member.name for member in message.field}
+        for file in descriptors.file
+        for message in file.message_type
+    }
+    paths = {name: " ".join(rest_paths(method)) for name, method in methods.items()}
+    variables = set(re.findall(r"\{(\w+)\}", " ".join(paths.values())))
+    for name, method in methods.items():
+        if paths[name]:
+            in_query = fields[method.input_type] - set(re.findall(r"\{(\w+)\}", paths[name]))
+            assert not in_query & variables, name
+
+
+def test_the_index_lists_every_openapi_document(connection_manager: dict[str, Any]) -> None:
+    index = next(
+        route["direct_response"]["body"]["inline_string"]
+        for route in routes(connection_manager)
+        if "openapi" in str(route["match"].get("safe_regex"))
+    )
+    served = {
+        route["match"]["path"] for route in routes(connection_manager) if "openapi" in route["match"].get("path", "")
+    }
+    written = {f"/openapi/{file.name}" for file in (FOLDER / "openapi").glob("*.json")}
+
+    assert set(re.findall(r'"url":"([^"]+)"', index)) == served == written
+
+
+def test_a_document_fits_into_a_direct_response(connection_manager: dict[str, Any]) -> None:
+    limit = connection_manager["route_config"]["max_direct_response_body_size_bytes"]
+    assert all(file.stat().st_size < limit for file in (FOLDER / "openapi").glob("*.json"))
