@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
+from cachetools import TTLCache
 
 from runtime.database import Database
 from runtime.errors import ServiceError
@@ -32,6 +34,9 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 STANDBY_SECONDS = 2.0
 MAX_DOUBLINGS = 10
+QUIET_SECONDS = 0.01
+LIMIT_SECONDS = 5.0
+MEASURE_SECONDS = 1.0
 
 Limits = Callable[[int], Awaitable[int]]
 """The number of imports that a tenant may have at the workers."""
@@ -55,6 +60,8 @@ class Dispatcher:
         self._limits = limits
         self._retention = retention
         self._settings = settings
+        self._known_limits: TTLCache[int, int] = TTLCache(maxsize=10_000, ttl=LIMIT_SECONDS)
+        self._measured_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Waits to be the active one, and is that until `stop` or until the database is lost."""
@@ -99,19 +106,36 @@ class Dispatcher:
                 await _wait(stop, self._settings.dispatch_poll_seconds)
             if not has_more:
                 await _wait_for_either(stop, self._listener.event, self._settings.dispatch_poll_seconds)
+                # Many triggers in a row are one look.
+                await _wait(stop, QUIET_SECONDS)
 
     async def look(self) -> bool:
         """Looks at everything that is due, once. True when there may be more that could be sent now."""
         async with self._database.transaction(None) as connection:
             items = await dispatch_store.due(connection, per_tenant=BATCH // 5, limit=BATCH)
             in_flight = await dispatch_store.in_flight(connection)
-            size, lag = await dispatch_store.backlog(connection)
-        metrics.OUTBOX_SIZE.set(size)
-        metrics.OUTBOX_LAG.set(lag)
+        await self._measure()
         sent = 0
         for item in items:
             sent += await self._look_at(item, in_flight)
         return sent > 0 and len(items) == BATCH
+
+    async def _measure(self) -> None:
+        now = time.monotonic()
+        if now - self._measured_at < MEASURE_SECONDS:
+            return
+        self._measured_at = now
+        async with self._database.transaction(None) as connection:
+            size, lag = await dispatch_store.backlog(connection)
+        metrics.OUTBOX_SIZE.set(size)
+        metrics.OUTBOX_LAG.set(lag)
+
+    async def _limit_of(self, tenant_id: int) -> int:
+        """A tenant's cap, asked for once in a while and not for each of its thousand imports."""
+        limit = self._known_limits.get(tenant_id)
+        if limit is None:
+            limit = self._known_limits[tenant_id] = await self._limits(tenant_id)
+        return limit
 
     async def _look_at(self, item: Due, in_flight: dict[int, int]) -> bool:
         """What to do with one import. True when it was sent to the workers."""
@@ -144,7 +168,7 @@ class Dispatcher:
                 return False
             log.warning("a message is gone from the stream", import_id=str(item.import_id))
             return await self._send(item)
-        if in_flight.get(item.tenant_id, 0) >= await self._limits(item.tenant_id):
+        if in_flight.get(item.tenant_id, 0) >= await self._limit_of(item.tenant_id):
             # It stays due; the end of another import of the tenant calls us.
             return False
         in_flight[item.tenant_id] = in_flight.get(item.tenant_id, 0) + 1

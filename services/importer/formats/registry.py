@@ -109,11 +109,6 @@ DISPLAY_NAMES = MappingProxyType(
 # Names of sources of client assets.
 ASSET_SOURCES = MappingProxyType({"nmap": (NMAP_ASSETS,), "nmap-xml": (NMAP_ASSETS,), "nmap-csv": ()})
 
-# What people call the tool of each source that has a format.
-DISPLAY_NAMES = MappingProxyType(
-    {"burp": "Burp Suite", "nessus": "Nessus", "nmap": "Nmap", "nmap-xml": "Nmap (Assets)"}
-)
-
 
 def resolve(source: str, head: bytes, *, assets: bool = False) -> Format:
     """The format of a file that begins with `head` and was sent for `source`, a name of the lists above.

@@ -66,6 +66,7 @@ class _Report:
                 "issueDetailItem": self._detail_ends,
                 "request": self._request_ends,
                 "response": self._response_ends,
+                "responseRedirected": self._unused_ends,
                 **dict.fromkeys(_EVENTS, self._event_ends),
             },
             default_end=self._text_ends,
@@ -108,6 +109,9 @@ class _Report:
     def _response_ends(self, text: str) -> None:
         if self._exchanges:
             self._exchanges[-1].response = Body(text, self._is_base64)
+
+    def _unused_ends(self, text: str) -> None:
+        pass
 
     def _event_begins(self, name: str, attributes: Attributes) -> None:
         self._event = []

@@ -70,7 +70,7 @@ def describe(head: bytes) -> str:
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name
-    if not head.strip():
+    if not text_of(head).strip():
         return "an empty file"
     root, _ = xml_root(head)
     if root:

@@ -19,7 +19,7 @@ from xml.parsers import expat
 
 from services.importer.formats.kit.encoding import Note, Utf8Blocks
 from services.importer.formats.kit.format import ByteStream, DamagedFile, Item, Position, WrongFormat
-from services.importer.formats.kit.looks import describe, is_markup
+from services.importer.formats.kit.looks import describe, is_markup, text_of
 from services.importer.formats.kit.xmltext import unfinished_reference, without_forbidden_references
 
 Attributes = dict[str, str]
@@ -104,7 +104,7 @@ class XmlReader:
     def close(self) -> None:
         """The input has ended. Raises `DamagedFile` when the document has not."""
         head = self._source.head
-        if not head.strip():
+        if not text_of(head).strip():
             raise DamagedFile("EMPTY_FILE", "The file is empty.")
         if self._held:
             self._parse(self._take_held())
