@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml
 	@if [ -z "$(INTERPRETER)" ]; then echo "No Python: install 3.11 or newer, or say PYTHON=/path/to/python3." >&2; exit 1; fi
 	@if ! $(PY) -c 'import platform; assert platform.python_version() == "$(INTERPRETER)"' 2>/dev/null; then \
 		$(PYTHON) -m venv --clear $(VENV); fi
-	@echo "Installing into $(VENV) (about half a minute the first time)"
+	@echo "Installing into $(VENV) (about half a minute the first time)" >&2
 	@$(PY) -m pip install --disable-pip-version-check --quiet --editable '.[dev]'
 	@mkdir -p $(VENV)/googleapis
 	@cd $(VENV)/lib/python3*/site-packages && cp --parents google/api/{annotations,http,httpbody}.proto google/rpc/{status,error_details}.proto ../../../googleapis/
@@ -102,7 +102,7 @@ migration: $(STAMP) ## Write a migration from what schema/ has changed: make mig
 
 .PHONY: openapi
 openapi: $(STAMP) ## Generate the OpenAPI documents of the dialects from the protos
-	$(PY) protos/openapi.py
+	$(PY) -m gateway.openapi
 
 .PHONY: check
 check: lint generated test ## Lint, generated code, tests: before every push
@@ -110,4 +110,4 @@ check: lint generated test ## Lint, generated code, tests: before every push
 .PHONY: generated
 generated: $(STAMP)
 	$(PY) protos/generate.py --check
-	$(PY) protos/openapi.py --check
+	$(PY) -m gateway.openapi --check

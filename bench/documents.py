@@ -7,14 +7,15 @@ with references and a few characters beyond ASCII, responses in base64, hosts wi
 from __future__ import annotations
 
 import base64
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 _SENTENCE = (
     "a service on this host answers requests with memory it should not show so that anyone on the network may read "
-    "keys of sessions or run code with its rights the scanner compared versions only and did not try the flaw update the "
-    "package or close the port until the vendor has an answer check the policy of the group"
+    "keys of sessions or run code with its rights the scanner compared versions only and did not try the flaw update "
+    "the package or close the port until the vendor has an answer check the policy of the group"
 )
 _WORDS = tuple(_SENTENCE.split())
 _ODD = (
@@ -36,13 +37,14 @@ _PRODUCTS = (
     ("ms-wbt-server", 3389, "", "", ""),
 )
 _DOWN, _MOVED, _PLUGINS, _DNS = 0.1, 0.15, 600, 53
-_BODY_BYTES, _BODY_LIMIT, _NOISE_BYTES = 6_144, 1 << 20, 4_096
+_BODY_LIMIT, _NOISE_BYTES = 1 << 20, 4_096
 
 
 def nessus(items: int, seed: int = 1) -> Iterator[bytes]:
     """A Nessus report with this many items, about 40 on a host."""
     rng = random.Random(seed)
-    plugins = [_plugin(rng, 10_000 + index) for index in range(_PLUGINS)]
+    prose = _Prose(rng, 0.01)
+    plugins = [_plugin(rng, prose, 10_000 + index) for index in range(_PLUGINS)]
     weights = [1 / (index + 8) ** 0.7 for index in range(_PLUGINS)]
     yield b'<?xml version="1.0" ?>\n<NessusClientData_v2>\n<Policy><policyName>Bench</policyName><Preferences>\n<value>'
     for _ in range(40):
@@ -57,18 +59,22 @@ def nessus(items: int, seed: int = 1) -> Iterator[bytes]:
         for before, after in rng.choices(plugins, weights, k=count):
             service, port, protocol = rng.choice(_SERVICES)
             where = f'<ReportItem port="{port}" svc_name="{service}" protocol="{protocol}" '
-            output = escape(_prose(rng, 200, 2_000, 0.01))
+            output = escape(prose(200, 2_000))
             yield f"{where}{before}<plugin_output>{output}</plugin_output>\n{after}</ReportItem>\n".encode()
         yield b"</ReportHost>\n"
         left, host = left - count, host + 1
     yield b"</Report>\n</NessusClientData_v2>\n"
 
 
-def burp(items: int, seed: int = 1) -> Iterator[bytes]:
-    """A Burp Suite report with this many issues, each with one to three requests and responses in base64."""
+def burp(items: int, seed: int = 1, body_bytes: int = 6_144) -> Iterator[bytes]:
+    """A Burp Suite report with this many issues, each with one to three requests and responses in base64.
+
+    `body_bytes` is the median size of a response.
+    """
     rng = random.Random(seed)
+    prose = _Prose(rng, 0.0)
     noise = "".join(rng.choices("abcdefghij <>/=\"'\n&;0123456789", k=1 << 16)).encode()
-    kinds = [(0x100000 + index * 256, f"Weakness {index}", _prose(rng, 600, 1_800)) for index in range(60)]
+    kinds = [(0x100000 + index * 256, f"Weakness {index}", prose(600, 1_800)) for index in range(60)]
     yield b'<?xml version="1.0"?>\n<!DOCTYPE issues [\n<!ELEMENT issues (issue*)>\n'
     yield b'<!ATTLIST issues burpVersion CDATA "">\n<!ATTLIST request base64 (true|false) "false">\n]>\n'
     yield b'<issues burpVersion="2024.5" exportTime="Mon Mar 10 10:00:00 2025">\n'
@@ -83,10 +89,10 @@ def burp(items: int, seed: int = 1) -> Iterator[bytes]:
             f"    <location><![CDATA[{path} [q parameter]]]></location>\n    <severity>{severity}</severity>\n"
             f"    <confidence>Firm</confidence>\n"
             f"    <issueBackground><![CDATA[<p>{background}</p>]]></issueBackground>\n"
-            f"    <issueDetail><![CDATA[<b>q</b> comes back.<br>{_prose(rng, 100, 700)}]]></issueDetail>\n"
+            f"    <issueDetail><![CDATA[<b>q</b> comes back.<br>{prose(100, 700)}]]></issueDetail>\n"
         ).encode()
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
-            yield _exchange(rng, path, noise)
+            yield _exchange(rng, path, noise, body_bytes)
         yield b"  </issue>\n"
     yield b"</issues>\n"
 
@@ -151,19 +157,22 @@ class Stream:
         return piece
 
 
-def _prose(rng: random.Random, low: int, high: int, odd: float = 0.0) -> str:
-    """Text of about `low` to `high` characters in lines of about 70; `odd` is the share of odd words."""
-    wanted, size, column, parts = rng.randint(low, high), 0, 0, []
-    while size < wanted:
-        word = rng.choice(_ODD) if odd and rng.random() < odd else rng.choice(_WORDS)
-        column += len(word) + 1
-        parts.append(word + ("\n" if column > 70 else " "))  # noqa: PLR2004
-        column = 0 if parts[-1][-1] == "\n" else column
-        size += len(parts[-1])
-    return "".join(parts).strip()
+class _Prose:
+    """Texts cut from one long invented text: making each word by word takes longer than parsing it."""
+
+    def __init__(self, rng: random.Random, odd: float) -> None:
+        words = (rng.choice(_ODD) if rng.random() < odd else rng.choice(_WORDS) for _ in range(30_000))
+        breaks = itertools.cycle((" ",) * 11 + ("\n",))
+        self._text = "".join(word + end for word, end in zip(words, breaks, strict=False))
+        self._rng = rng
+
+    def __call__(self, low: int, high: int) -> str:
+        """Text of `low` to `high` characters in lines of about 70."""
+        at = self._rng.randrange(len(self._text) - high)
+        return self._text[at : at + self._rng.randint(low, high)].strip()
 
 
-def _plugin(rng: random.Random, number: int) -> tuple[str, str]:
+def _plugin(rng: random.Random, prose: _Prose, number: int) -> tuple[str, str]:
     """What stands before and after the output in every item of a plugin."""
     severity = rng.choices(range(5), (60, 5, 20, 10, 5))[0]
     year = rng.randint(2010, 2024)
@@ -171,7 +180,7 @@ def _plugin(rng: random.Random, number: int) -> tuple[str, str]:
     name = quoteattr(f"Component {number % 97} < {rng.randint(1, 9)}.{rng.randint(0, 30)} {flaw}")
     before = [
         f'severity="{severity}" pluginID="{number}" pluginName={name} pluginFamily="General">\n',
-        f"<description>{escape(_prose(rng, 500, 1_100, 0.004))}</description>\n<plugin_type>remote</plugin_type>\n",
+        f"<description>{escape(prose(500, 1_100))}</description>\n<plugin_type>remote</plugin_type>\n",
         f"<plugin_publication_date>{year}/03/0{rng.randint(1, 9)}</plugin_publication_date>\n",
     ]
     if severity:
@@ -179,19 +188,17 @@ def _plugin(rng: random.Random, number: int) -> tuple[str, str]:
         before.append(f"<cvss3_base_score>{2 * severity + 1.5}</cvss3_base_score>\n<cwe>79</cwe>\n")
         before.append("<cvss3_vector>CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:L/A:N</cvss3_vector>\n")
     after = f"<see_also>https://example.net/{number}?a=1&amp;b=2</see_also>\n"
-    after += (
-        f"<solution>{escape(_prose(rng, 60, 260))}</solution>\n<synopsis>{escape(_prose(rng, 40, 120))}</synopsis>\n"
-    )
+    after += f"<solution>{escape(prose(60, 260))}</solution>\n<synopsis>{escape(prose(40, 120))}</synopsis>\n"
     return "".join(before), after
 
 
-def _exchange(rng: random.Random, path: str, noise: bytes) -> bytes:
+def _exchange(rng: random.Random, path: str, noise: bytes, body_bytes: int) -> bytes:
     request = f"GET {path}?q={rng.getrandbits(40):x} HTTP/1.1\r\nHost: app.example.net\r\n\r\n".encode()
     body = bytearray(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
-    wanted = min(int(_BODY_BYTES * rng.lognormvariate(0, 0.8)), _BODY_LIMIT)
+    wanted = min(int(body_bytes * rng.lognormvariate(0, 0.8)), _BODY_LIMIT)
     while len(body) < wanted:
         at = rng.randrange(len(noise) - _NOISE_BYTES)
-        body += noise[at : at + _NOISE_BYTES]
+        body += noise[at : at + min(_NOISE_BYTES, wanted)]
     return (
         b'    <requestresponse>\n      <request method="GET" base64="true"><![CDATA['
         + base64.b64encode(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import TypeVar
 
@@ -14,11 +14,12 @@ from dialects.plextrac.findings import SEVERITIES
 from hythe.importer.v1 import importer_pb2
 from hythe.status.v1 import status_pb2
 from runtime.errors import InvalidArgument
-from services.status.model import Import, Row, RowError
+from services.status.model import Counters, Import, Row, RowError
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
 
+COUNTERS = tuple(field.name for field in fields(Counters))
 # A page ends early where the next row would bring the answer near the limit of a message, which is 4 MiB.
 PAGE_BYTES = 3 * 1024 * 1024
 
@@ -64,7 +65,7 @@ def import_message(found: Import) -> importer_pb2.Import:
         state=importer_pb2.State.Value(f"STATE_{found.state}"),
         progress=found.percent,
         phase=found.phase,
-        counters=importer_pb2.Counters(**asdict(found.counters)),
+        counters=importer_pb2.Counters(**{name: getattr(found.counters, name) for name in COUNTERS}),
         error_code=found.error_code or "",
         error_message=found.error_message or "",
         error_position=found.error_position or "",

@@ -32,7 +32,7 @@ Moment = Callable[[str, int, str], bool]
 
 
 def while_staging(state: str, percent: int, phase: str) -> bool:
-    return state == "RUNNING" and phase == "staging" and percent >= 20
+    return state == "RUNNING" and phase == "staging" and percent >= 10
 
 
 def in_the_flip(state: str, percent: int, phase: str) -> bool:

@@ -193,9 +193,14 @@ class Founder:
             request = status.WatchImportRequest(import_id=import_id)
             *_, last = read.WatchImport(request, timeout=SECONDS, metadata=metadata)
             assert getattr(last, "import").state == importer.STATE_SUCCEEDED, last
-        scope = {"client_id": place.client_id, "report_id": place.report_id}
-        findings = read.ListFindings(status.ListFindingsRequest(**scope), timeout=SECONDS, metadata=metadata)
-        assets = read.ListAssets(status.ListAssetsRequest(**scope), timeout=SECONDS, metadata=metadata)
+        findings = read.ListFindings(
+            status.ListFindingsRequest(client_id=place.client_id, report_id=place.report_id),
+            timeout=SECONDS,
+            metadata=metadata,
+        )
+        assets = read.ListAssets(
+            status.ListAssetsRequest(client_id=place.client_id), timeout=SECONDS, metadata=metadata
+        )
         place.flaw_id, place.asset_id = findings.findings[0].flaw_id, assets.assets[0].asset_id
 
     def _do(self, method: str, request: Any, caller: Person | None = None) -> Any:

@@ -1,5 +1,8 @@
-"""Who may no longer come in. Services remember whom an API key belongs to for up to a minute, so a test that must not
-wait asks one that has not seen the key yet."""
+"""Who may no longer come in.
+
+Services remember whom an API key belongs to for up to a minute; a test that must not wait asks one that has not seen
+the key yet.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +132,7 @@ def test_who_is_no_administrator_any_more_administers_nothing_with_an_old_token(
     refused(house.administer, "ListUsers", identity.ListUsersRequest(), second, code=grpc.StatusCode.PERMISSION_DENIED)
 
 
-def test_an_administrator_gives_nobody_rights_they_do_not_have(house: House, stack: LiveStack) -> None:
+def test_an_administrator_does_not_get_at_the_operator(house: House) -> None:
     """A key or a password of the operator would be the installation."""
     operator_id = house.administer("WhoAmI", identity.WhoAmIRequest(), house.founder.operator).principal.user_id
     for method, request in (
@@ -152,5 +155,5 @@ def test_the_eleventh_login_of_a_minute_is_refused_good_or_bad(house: House, sta
     # It is that user who must wait, and nobody else.
     house.founder.login(other)
     with psycopg.connect(stack.database.superuser_url) as connection:
-        query = "SELECT count(*) FROM audit_log WHERE method = 'Authenticate' AND request_id = %s AND reason = 'LOGIN_LIMIT'"
+        query = "SELECT count(*) FROM audit_log WHERE request_id = %s AND reason = 'LOGIN_LIMIT'"
         assert connection.execute(query, [answer.headers["x-request-id"]]).fetchone() == (1,)

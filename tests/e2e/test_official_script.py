@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.recorder import CheckedClient
 from tests.scans import nessus
 from tests.stack import LiveStack
 
@@ -17,7 +18,7 @@ BOUNDARY = "9a1c0f6b6ed24d2f8f3d4a7d1c9f1b55"
 
 @pytest.fixture
 def http(stack: LiveStack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=stack.url, timeout=90) as client:
+    with CheckedClient(base_url=stack.url, timeout=90) as client:
         yield client
 
 

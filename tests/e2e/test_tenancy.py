@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,15 +12,8 @@ from google.protobuf.message import Message
 from hythe.options.v1 import options_pb2
 from tests.e2e.matrix import HTTP_STATUS, UNROUTED, Answer, Doors, Rpc, always, rpcs
 from tests.e2e.matrix_credentials import bad_credentials, good_credentials
-from tests.e2e.matrix_requests import (
-    CLIENT_IDS,
-    ENTRIES,
-    SELECTIONS,
-    TENANT_IDS,
-    Owner,
-    nowhere,
-    stranger_requests,
-)
+from tests.e2e.matrix_requests import ENTRIES, Owner
+from tests.e2e.matrix_strangers import CLIENT_IDS, SELECTIONS, TENANT_IDS, nowhere, stranger_requests
 from tests.e2e.matrix_world import Person, Place, World, found
 from tests.stack import LiveStack
 
@@ -56,6 +50,7 @@ FORGED = {
 CLOSED = [rpc for rpc in rpcs() if not rpc.rule.anonymous]
 OPEN = [rpc for rpc in rpcs() if rpc.rule.anonymous]
 OF_TENANTS = [rpc for rpc in CLOSED if not rpc.rule.operator]
+OF_CLIENTS = [rpc for rpc in OF_TENANTS if rpc.short_name in ENTRIES and ENTRIES[rpc.short_name].owner is Owner.CLIENT]
 for_each = pytest.mark.parametrize
 
 
@@ -94,18 +89,18 @@ def audited(stack: LiveStack) -> Iterator[list[tuple[Answer, int]]]:
     """Answers, each with the tenant of its caller (0: nobody), that the audit log must know when the test is over."""
     answers: list[tuple[Answer, int]] = []
     yield answers
-    wanted = {
+    wanted: set[tuple[object, ...]] = {
         (answer.request_id, *answer.rpc.name.split("/"), answer.status in {"OK", "200"}, tenant_id)
         for answer, tenant_id in answers
     }
     with psycopg.connect(stack.database.superuser_url, autocommit=True) as connection:
         deadline = time.monotonic() + 30
-        while wanted - (kept := audit_rows(connection, [request_id for request_id, *_ in wanted])):
+        while wanted - (kept := audit_rows(connection, [answer.request_id for answer, _ in answers])):
             assert time.monotonic() < deadline, wanted - kept
             time.sleep(0.05)
 
 
-def audit_rows(connection: psycopg.Connection, request_ids: list[str]) -> set[tuple[object, ...]]:
+def audit_rows(connection: psycopg.Connection[Any], request_ids: list[str]) -> set[tuple[object, ...]]:
     return set(
         connection.execute(
             "SELECT request_id, service, method, outcome = 'OK', tenant_id FROM audit_log WHERE request_id = ANY(%s)",
@@ -133,6 +128,15 @@ def test_every_rpc_has_a_right_request_here_and_a_rule_in_its_proto() -> None:
     assert {rpc.short_name for rpc in rpcs()} == set(ENTRIES)
     assert [rpc.name for rpc in rpcs() if not rpc.rule.anonymous and not rpc.rule.role] == []
     assert [rpc.name for rpc in rpcs() if not rpc.is_native and not rpc.routes] == []
+
+
+@for_each("rpc", OF_TENANTS, ids=named)
+def test_a_request_with_ids_is_known_as_one(rpc: Rpc, world: World) -> None:
+    """Otherwise nobody would try it with another's."""
+    entry = ENTRIES[rpc.short_name]
+    names = {field.name for field, _ in entry.build(world.one).ListFields()}
+    assert not names & CLIENT_IDS or entry.owner is Owner.CLIENT
+    assert not names & TENANT_IDS or entry.owner is not Owner.NOBODY
 
 
 @for_each("rpc", CLOSED, ids=named)
@@ -193,10 +197,8 @@ def test_nothing_of_a_client_that_is_not_granted_is_there(rpc: Rpc, world: World
     assert [str(answer) for answer in answers if world.two.mark.encode() in answer.content] == []
 
 
-@for_each("rpc", [rpc for rpc in OF_TENANTS if ENTRIES[rpc.short_name].owner is Owner.CLIENT], ids=named)
+@for_each("rpc", [rpc for rpc in OF_CLIENTS if role_of(rpc) != "admin"], ids=named)
 def test_a_grant_of_another_tenants_client_opens_nothing(rpc: Rpc, world: World, doors: Doors) -> None:
-    if role_of(rpc) == "admin":
-        pytest.skip("The stray user is an importer.")
     caller = world.b.people["stray"]
     answers = doors.through_all(rpc, partial(ENTRIES[rpc.short_name].build, world.one), caller.by_token)
     expect(answers, "NOT_FOUND")

@@ -6,19 +6,25 @@ the price of a page does not depend on how many imports are stored.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     FromClause,
+    Integer,
     Select,
     Subquery,
     Table,
+    Text,
     and_,
+    any_,
+    bindparam,
     exists,
     func,
     or_,
@@ -41,15 +47,21 @@ from schema.importer import (
 from services.status.model import COMPLETE_PERCENT, Counters, Import, RowError
 
 COUNTERS = tuple(field.name for field in fields(Counters))
+# What an Import has as the query gives it.
+PLAIN = tuple(
+    field.name
+    for field in fields(Import)
+    if field.name not in {"counters", "cautions", "percent", "asset_tags", "finding_tags"}
+)
+OWN_COLUMNS = tuple(imports.c[field.name] for field in fields(Import) if field.name in imports.c)
 # A queued import waits this long before it counts as stuck.
 PATIENCE = timedelta(seconds=60)
-OWN_COLUMNS = tuple(imports.c[field.name] for field in fields(Import) if field.name in imports.c)
 
 
 async def find_import(connection: AsyncConnection, tenant_id: int, import_id: UUID) -> Import | None:
-    page = select(*OWN_COLUMNS).where(imports.c.tenant_id == tenant_id, imports.c.import_id == import_id)
-    found = await _read(connection, page)
-    return found[0] if found else None
+    found = await connection.execute(_one_import(), {"tenant_id": tenant_id, "import_id": import_id})
+    row = found.mappings().one_or_none()
+    return None if row is None else _import(row)
 
 
 async def list_own_imports(
@@ -62,8 +74,15 @@ async def list_own_imports(
     limit: int,
 ) -> list[Import]:
     """Newest first, beginning behind the import `after`."""
-    page = select(*OWN_COLUMNS).where(imports.c.tenant_id == tenant_id, imports.c.user_id == user_id)
-    return await _read(connection, _page(page, client_ids, after, limit))
+    statement = _many_imports(is_own=True, is_limited=client_ids is not None, goes_on=after is not None)
+    values = {
+        "tenant_id": tenant_id,
+        "user_id": user_id,
+        "client_ids": list(client_ids or ()),
+        "after": after,
+        "limit": limit,
+    }
+    return await _read(connection, statement, values)
 
 
 async def list_tenant_imports(
@@ -77,12 +96,17 @@ async def list_tenant_imports(
     limit: int,
 ) -> list[Import]:
     """As list_own_imports, of all users. `states` empty: all."""
-    page = select(*OWN_COLUMNS).where(imports.c.tenant_id == tenant_id)
-    if states:
-        page = page.where(imports.c.state.in_(states))
-    if stuck_only:
-        page = page.where(_is_stuck())
-    return await _read(connection, _page(page, client_ids, after, limit))
+    statement = _many_imports(
+        is_limited=client_ids is not None, goes_on=after is not None, has_states=bool(states), is_stuck=stuck_only
+    )
+    values = {
+        "tenant_id": tenant_id,
+        "client_ids": list(client_ids or ()),
+        "states": list(states),
+        "after": after,
+        "limit": limit,
+    }
+    return await _read(connection, statement, values)
 
 
 async def list_row_errors(
@@ -103,12 +127,37 @@ async def list_row_errors(
     return [RowError(*row) for row in await connection.execute(statement)]
 
 
-def _page(page: Select[Any], client_ids: Collection[int] | None, after: UUID | None, limit: int) -> Select[Any]:
-    if client_ids is not None:
-        page = page.where(imports.c.client_id.in_(sorted(client_ids)))
-    if after is not None:
-        page = page.where(imports.c.import_id < after)
-    return page.order_by(imports.c.import_id.desc()).limit(limit)
+# Statements are made once: to make one takes longer than to run it, and watchers run the first of them all the time.
+@cache
+def _one_import() -> Select[Any]:
+    page = select(*OWN_COLUMNS).where(
+        imports.c.tenant_id == bindparam("tenant_id"), imports.c.import_id == bindparam("import_id")
+    )
+    return _with_details(page.subquery("page"))
+
+
+@cache
+def _many_imports(
+    *,
+    is_own: bool = False,
+    is_limited: bool = False,
+    goes_on: bool = False,
+    has_states: bool = False,
+    is_stuck: bool = False,
+) -> Select[Any]:
+    page = select(*OWN_COLUMNS).where(imports.c.tenant_id == bindparam("tenant_id"))
+    if is_own:
+        page = page.where(imports.c.user_id == bindparam("user_id"))
+    if is_limited:
+        page = page.where(imports.c.client_id == any_(bindparam("client_ids", type_=ARRAY(Integer))))
+    if has_states:
+        page = page.where(imports.c.state == any_(bindparam("states", type_=ARRAY(Text))))
+    if is_stuck:
+        page = page.where(_is_stuck())
+    if goes_on:
+        page = page.where(imports.c.import_id < bindparam("after"))
+    page = page.order_by(imports.c.import_id.desc()).limit(bindparam("limit", type_=Integer))
+    return _with_details(page.subquery("page"))
 
 
 def _is_stuck() -> ColumnElement[bool]:
@@ -122,11 +171,6 @@ def _is_stuck() -> ColumnElement[bool]:
         and_(imports.c.state == "RUNNING", ~leased),
         and_(imports.c.state == "QUEUED", waiting_since < func.now() - PATIENCE),
     )
-
-
-async def _read(connection: AsyncConnection, page: Select[Any]) -> list[Import]:
-    result = await connection.execute(_with_details(page.subquery("page")))
-    return [_import(row) for row in result.mappings()]
 
 
 def _with_details(page: Subquery) -> Select[Any]:
@@ -168,13 +212,15 @@ def _one(table: Table, *conditions: ColumnElement[bool]) -> LateralFromClause:
     return select(table).where(*conditions).limit(1).lateral(f"one_of_{table.name}")
 
 
+async def _read(connection: AsyncConnection, statement: Select[Any], values: Mapping[str, Any]) -> list[Import]:
+    """`values` may have more than the statement asks for."""
+    return [_import(row) for row in (await connection.execute(statement, values)).mappings()]
+
+
 def _import(row: Any) -> Import:
-    counters = Counters(**{name: row[name] or 0 for name in COUNTERS})
-    taken = {"counters", "cautions", "percent", "asset_tags", "finding_tags"}
-    plain = {field.name: row[field.name] for field in fields(Import) if field.name not in taken}
     return Import(
-        **plain,
-        counters=counters,
+        **{name: row[name] for name in PLAIN},
+        counters=Counters(*[row[name] or 0 for name in COUNTERS]),
         cautions=tuple(row["cautions"] or ()),
         # The last progress of a worker may be a step behind the state, which is written last.
         percent=COMPLETE_PERCENT if row["state"] == "SUCCEEDED" else row["percent"],

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import psutil
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 from uuid_utils.compat import uuid7
 
 from runtime.database import Database
+from runtime.objects import ObjectStore
 from services.importer.engine import claims
+from services.importer.engine.attempt import Attempt, Ending
 from services.importer.engine.claims import Claim
 from services.importer.engine.flip import flip
 from services.importer.engine.frames import Rejected
+from services.importer.engine.parser_process import start_fork_server
 from services.importer.engine.progress import Progress
+from services.importer.engine.runner import Limits
 from services.importer.engine.staging import Checkpoint, Staging
 from services.importer.engine.target import Tally
 from services.importer.targets.findings.target import FindingsTarget
+from tests.integration.serving import objects_in
 from tests.stack import Database as TestDatabase
+from tests.stack import ObjectStore as Bucket
 
 TENANT = 1
 LEASE = timedelta(seconds=60)
@@ -45,29 +54,35 @@ class Engine:
         (row,) = await self.rows(query, *parameters)
         return next(iter(row.values()))
 
-    async def queued(self, *, asset_tags: Sequence[str] = (), finding_tags: Sequence[str] = (), size: int = 10) -> UUID:
+    async def queued(
+        self,
+        *,
+        tenant: int = TENANT,
+        lane: str = "small",
+        asset_tags: Sequence[str] = (),
+        finding_tags: Sequence[str] = (),
+        size: int = 10,
+    ) -> UUID:
         """An import as its trigger leaves it."""
         import_id = UUID(str(uuid7()))
         await self.admin.execute(
             "INSERT INTO imports (tenant_id, import_id, client_id, report_id, target, source, key, file_name, "
             "file_type, file_size, lane, state, user_id, user_email, asset_tags, finding_tags) "
             "VALUES (%s, %s, %s, %s, 'findings', 'nessus', 'k', 'f', "
-            "'text/xml', %s, 'small', 'QUEUED', 1, 'u', %s, %s)",
-            (TENANT, import_id, self.client_id, self.report_id, size, list(asset_tags), list(finding_tags)),
+            "'text/xml', %s, %s, 'QUEUED', 1, 'u', %s, %s)",
+            (tenant, import_id, self.client_id, self.report_id, size, lane, list(asset_tags), list(finding_tags)),
         )
         await self.admin.execute(
             "INSERT INTO import_inputs (tenant_id, import_id, number, object_key, etag, size) "
             "VALUES (%s, %s, 0, 'k', 'e', %s)",
-            (TENANT, import_id, size),
+            (tenant, import_id, size),
         )
+        for table in ("import_claims", "import_progress"):
+            await self.admin.execute(
+                f"INSERT INTO {table} (tenant_id, import_id) VALUES (%s, %s)".encode(), (tenant, import_id)
+            )
         await self.admin.execute(
-            "INSERT INTO import_claims (tenant_id, import_id) VALUES (%s, %s)", (TENANT, import_id)
-        )
-        await self.admin.execute(
-            "INSERT INTO import_progress (tenant_id, import_id) VALUES (%s, %s)", (TENANT, import_id)
-        )
-        await self.admin.execute(
-            "INSERT INTO outbox (tenant_id, import_id, lane) VALUES (%s, %s, 'small')", (TENANT, import_id)
+            "INSERT INTO outbox (tenant_id, import_id, lane) VALUES (%s, %s, %s)", (tenant, import_id, lane)
         )
         return import_id
 
@@ -132,3 +147,67 @@ async def engine(database: TestDatabase) -> AsyncIterator[Engine]:
     finally:
         await admin.close()
         await worker.close()
+
+
+@dataclass
+class Bench:
+    """An engine with an object store, and attempts at imports of files in it."""
+
+    engine: Engine
+    objects: ObjectStore
+    limits: Limits = dataclasses.field(default_factory=Limits)
+
+    async def triggered(self, data: bytes, source: str = "nessus", lane: str = "small") -> UUID:
+        import_id = await self.engine.queued(size=len(data), lane=lane)
+        key = self.objects.object_key(f"{import_id}/file")
+        await self.objects.put(key, data, "application/octet-stream")
+        info = await self.objects.head(key)
+        await self.engine.admin.execute(
+            "UPDATE import_inputs SET object_key = %s, etag = %s WHERE import_id = %s", (key, info.etag, import_id)
+        )
+        await self.engine.admin.execute("UPDATE imports SET source = %s WHERE import_id = %s", (source, import_id))
+        return import_id
+
+    async def attempt(self, import_id: UUID, draining: asyncio.Event | None = None, **limits: Any) -> Ending:
+        return await self.prepared(await self.engine.claimed(import_id), draining, **limits).run()
+
+    def prepared(self, claim: Claim, draining: asyncio.Event | None = None, **limits: Any) -> Attempt:
+        return Attempt(
+            self.engine.worker,
+            self.objects,
+            FindingsTarget(),
+            claim,
+            dataclasses.replace(self.limits, **limits),
+            draining or asyncio.Event(),
+            _no_beat,
+        )
+
+    async def row(self, import_id: UUID) -> dict[str, Any]:
+        (row,) = await self.engine.rows("SELECT * FROM imports WHERE import_id = %s", import_id)
+        return row
+
+    async def assert_nothing_left(self) -> None:
+        staged = "SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename ~ '[0-9a-f]{32}'"
+        assert await self.engine.value(staged) == 0
+        assert await self.engine.value("SELECT count(*) FROM staging.checkpoints") == 0
+        assert await self.engine.value("SELECT count(*) FROM import_leases") == 0
+        assert not [each for each in psutil.Process().children(recursive=True) if "child" in " ".join(each.cmdline())]
+
+    async def assert_nothing_imported(self) -> None:
+        for table in ("findings", "assets", "affected_assets", "evidence"):
+            assert await self.engine.value(f"SELECT count(*) FROM {table}") == 0
+        await self.assert_nothing_left()
+
+
+async def _no_beat() -> None:
+    return None
+
+
+@pytest.fixture
+async def bench(engine: Engine, object_store: Bucket) -> AsyncIterator[Bench]:
+    start_fork_server()
+    objects = objects_in(object_store)
+    try:
+        yield Bench(engine, objects)
+    finally:
+        objects.close()

@@ -1,104 +1,24 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psutil
 import pytest
 
 from runtime.errors import Unavailable
-from runtime.objects import ObjectStore
 from services.importer.engine import child, claims, parser_process, runner
-from services.importer.engine.attempt import Attempt, Ending
+from services.importer.engine.attempt import Ending
 from services.importer.engine.claims import Claim
-from services.importer.engine.parser_process import ParserProcess, start_fork_server
 from services.importer.engine.report import report_key
-from services.importer.engine.runner import Limits
 from services.importer.engine.staging import Staging
 from services.importer.targets.findings.target import FindingsTarget
-from tests.integration.importer.conftest import LEASE, TENANT, Engine
+from tests.integration.importer.conftest import LEASE, TENANT, Bench
+from tests.integration.importer.replies import on_reply, pid_of, record_orders, slow_replies
 from tests.scans import nessus
-from tests.stack import ObjectStore as Bucket
-
-
-@dataclass
-class Bench:
-    """An engine with an object store, and attempts at imports of files in it."""
-
-    engine: Engine
-    objects: ObjectStore
-    limits: Limits = dataclasses.field(default_factory=Limits)
-
-    async def triggered(self, data: bytes, source: str = "nessus") -> UUID:
-        import_id = await self.engine.queued(size=len(data))
-        key = self.objects.object_key(f"{import_id}/file")
-        await self.objects.put(key, data, "application/octet-stream")
-        info = await self.objects.head(key)
-        await self.engine.admin.execute(
-            "UPDATE import_inputs SET object_key = %s, etag = %s WHERE import_id = %s", (key, info.etag, import_id)
-        )
-        await self.engine.admin.execute("UPDATE imports SET source = %s WHERE import_id = %s", (source, import_id))
-        return import_id
-
-    async def attempt(self, import_id: UUID, draining: asyncio.Event | None = None, **limits: Any) -> Ending:
-        return await self.prepared(await self.engine.claimed(import_id), draining, **limits).run()
-
-    def prepared(self, claim: Claim, draining: asyncio.Event | None = None, **limits: Any) -> Attempt:
-        return Attempt(
-            self.engine.worker,
-            self.objects,
-            FindingsTarget(),
-            claim,
-            dataclasses.replace(self.limits, **limits),
-            draining or asyncio.Event(),
-            _no_beat,
-        )
-
-    async def row(self, import_id: UUID) -> dict[str, Any]:
-        (row,) = await self.engine.rows("SELECT * FROM imports WHERE import_id = %s", import_id)
-        return row
-
-    async def assert_nothing_left(self) -> None:
-        staged = "SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename ~ '[0-9a-f]{32}'"
-        assert await self.engine.value(staged) == 0
-        assert await self.engine.value("SELECT count(*) FROM staging.checkpoints") == 0
-        assert await self.engine.value("SELECT count(*) FROM import_leases") == 0
-        assert not [each for each in psutil.Process().children(recursive=True) if "child" in " ".join(each.cmdline())]
-
-    async def assert_nothing_imported(self) -> None:
-        for table in ("findings", "assets", "affected_assets", "evidence"):
-            assert await self.engine.value(f"SELECT count(*) FROM {table}") == 0
-        await self.assert_nothing_left()
-
-
-async def _no_beat() -> None:
-    return None
-
-
-@pytest.fixture
-async def bench(engine: Engine, object_store: Bucket) -> AsyncIterator[Bench]:
-    start_fork_server()
-    objects = ObjectStore(
-        object_store.endpoint,
-        object_store.access_key,
-        object_store.secret_key,
-        bucket=object_store.bucket,
-        prefix="uploads",
-        region=object_store.region,
-        secure=object_store.secure,
-        public_url="http://127.0.0.1",
-    )
-    try:
-        yield Bench(engine, objects)
-    finally:
-        objects.close()
 
 
 async def test_a_file_is_read_staged_and_merged(bench: Bench) -> None:
@@ -308,12 +228,6 @@ async def test_the_child_has_no_network_no_files_and_no_credentials(bench: Bench
         assert seen["namespace"] != look_at(os.getpid())["namespace"]
 
 
-def pid_of(parser: ParserProcess) -> int:
-    pid = parser._process.pid
-    assert pid is not None
-    return pid
-
-
 def look_at(pid: int) -> dict[str, Any]:
     process = Path(f"/proc/{pid}")
     rows = [line.split("  ") for line in (process / "limits").read_text().splitlines()]
@@ -322,46 +236,6 @@ def look_at(pid: int) -> dict[str, Any]:
         "limits": {row[0]: next(each.strip() for each in row[1:] if each.strip()) for row in rows[1:]},
         "namespace": (process / "ns/net").readlink(),
     }
-
-
-def on_reply(monkeypatch: pytest.MonkeyPatch, act: Callable[[ParserProcess], None]) -> None:
-    """Does something to the child after its first reply."""
-    original = ParserProcess.replies
-
-    async def replies(self: ParserProcess) -> AsyncIterator[Any]:
-        is_first = True
-        async for reply in original(self):
-            yield reply
-            if is_first:
-                act(self)
-            is_first = False
-
-    monkeypatch.setattr(ParserProcess, "replies", replies)
-
-
-def slow_replies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keeps an attempt busy until something stops it."""
-    original = ParserProcess.replies
-
-    async def replies(self: ParserProcess) -> AsyncIterator[Any]:
-        async for reply in original(self):
-            yield reply
-            await asyncio.sleep(0.3)
-
-    monkeypatch.setattr(ParserProcess, "replies", replies)
-
-
-def record_orders(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The orders given to children from now on."""
-    orders: list[Any] = []
-    original = ParserProcess.__init__
-
-    def init(self: ParserProcess, order: Any, *rest: Any) -> None:
-        orders.append(order)
-        original(self, order, *rest)
-
-    monkeypatch.setattr(ParserProcess, "__init__", init)
-    return orders
 
 
 async def _unreachable_database(*_: object) -> None:

@@ -251,7 +251,7 @@ class XmlReader:
         data = self._source.mend(data)
         readable, replaced = without_forbidden_references(data, self._in_cdata)
         if replaced:
-            self._unread_bytes += len(data) - len(readable)
+            self._source.altered = True
             message = f"{replaced} references to characters that XML forbids were replaced by U+FFFD."
             self.notes.append(Note("INVALID_TEXT", message))
         try:

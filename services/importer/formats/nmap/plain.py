@@ -89,6 +89,9 @@ _HOSTNAMES = re.compile(_tag("hostname", "*name", ""))
 _SYSTEMS = re.compile(_tag("osmatch", "*name", ""))
 _DEVICES = re.compile(_tag("osclass", "*type", ""))
 
+# What a port takes in memory besides its text.
+_PORT_BYTES = 1_000
+
 _VULNERS_TAG = f'<script id="{SCRIPT_ID}"'
 _VULNERS = re.compile(rf'<script id="{SCRIPT_ID}" output="({_VALUE})"(?:/>|>([^\0]*?)</script>)')
 _GROUPS = re.compile(_tag("table", "*key?", rf"(?:/>|>\n?+({_any(_ELEM, _ROW)})</table>)"))
@@ -143,7 +146,7 @@ def _port(piece: str, ports: Memo[str, PortSeen]) -> PortSeen | None:
     scripts = values[8]
     if _VULNERS_TAG in scripts:
         port.scripts = [_script(text, body) for text, body in _VULNERS.findall(scripts)]
-    ports.put(piece, port, len(piece))
+    ports.put(piece, port, len(piece) + _PORT_BYTES)
     return port
 
 

@@ -19,7 +19,7 @@ from services.importer.targets.findings.records import Finding
 ROOT = "nmaprun"
 
 _PATH = f"{ROOT}/host"
-_KNOWN_BYTES = 6 << 20
+_KNOWN_BYTES = 8 << 20
 _SERVICE = ("name", "product", "version", "extrainfo", "tunnel")
 # A table of the script is a product; a table in it is one vulnerability.
 _PRODUCT_LEVEL, _ROW_LEVEL = 1, 2
