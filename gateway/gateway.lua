@@ -98,6 +98,9 @@ function envoy_on_response(handle)
   end
   if is_unreadable then
     body = envelope(status, reworded(said:match('"message":"(.*)","status"') or ""))
+  elseif not body and said:find("google.protobuf.message.DecodeError", 1, true) then
+    -- The transcoder writes what protobuf of the service refuses to read: messages more than 100 levels deep.
+    status, body = "400", envelope("400", "The body is nested too deep.")
   elseif not body and said:find('{"code":', 1, true) == 1 then
     body = unworded(status)
   end

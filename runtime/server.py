@@ -42,6 +42,9 @@ BACKGROUND_STOP_SECONDS = 10.0
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    # The gateway lets 8 KiB of headers in; at gRPC's own soft limit of 8 KiB some would be refused by chance.
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.absolute_max_metadata_size", 32 * 1024),
     # Several processes may share the port; the kernel spreads connections over them.
     ("grpc.so_reuseport", 1),
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),

@@ -5,7 +5,7 @@ As the role `hythe_dispatch` it sees ids, tenants and states of all tenants, and
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -53,16 +53,21 @@ async def lead(database: Database) -> AsyncIterator[Leadership | None]:
         yield Leadership(connection) if found.scalar_one() else None
 
 
-async def due(connection: AsyncConnection, per_tenant: int, limit: int) -> list[Due]:
-    """What is due, at most `per_tenant` of each tenant so that nobody's long queue hides another's first import."""
+async def due(connection: AsyncConnection, full: Collection[int], per_tenant: int, limit: int) -> list[Due]:
+    """What is due, at most `per_tenant` of each tenant so that nobody's long queue hides another's first import.
+
+    What was sent before comes first, so that no queue hides a lost import of its own tenant. Of the tenants that are
+    `full`, nothing else comes at all.
+    """
+    is_new = outbox.c.dispatch_number == 0
     ranked = (
         select(
             outbox,
             func.row_number()
-            .over(partition_by=outbox.c.tenant_id, order_by=(outbox.c.next_at, outbox.c.import_id))
+            .over(partition_by=outbox.c.tenant_id, order_by=(is_new, outbox.c.next_at, outbox.c.import_id))
             .label("rank"),
         )
-        .where(outbox.c.next_at <= func.now())
+        .where(outbox.c.next_at <= func.now(), ~and_(is_new, outbox.c.tenant_id.in_(full)))
         .subquery()
     )
     query = (

@@ -32,7 +32,9 @@ from services.importer.settings import DispatchSettings
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+PER_TENANT = 100
 STANDBY_SECONDS = 2.0
+STREAM_CHECK_SECONDS = 15.0
 MAX_DOUBLINGS = 10
 QUIET_SECONDS = 0.01
 LIMIT_SECONDS = 5.0
@@ -90,35 +92,43 @@ class Dispatcher:
                 await asyncio.gather(retention, return_exceptions=True)
 
     async def _relay(self, stop: asyncio.Event, leadership: Leadership) -> None:
-        is_stream_checked = False
+        check_stream_at = 0.0
         while not stop.is_set():
             self._listener.event.clear()
             # The lock lives as long as this connection; without it another replica has taken over.
             await leadership.check()
             try:
-                if not is_stream_checked:
-                    await self._queue.ensure_streams(replicas=self._settings.stream_replicas)
-                    is_stream_checked = True
+                # Again and again: a consumer that somebody has removed takes no message and refuses none.
+                if time.monotonic() >= check_stream_at:
+                    await self._ensure_streams()
+                    check_stream_at = time.monotonic() + STREAM_CHECK_SECONDS
                 has_more = await self.look()
             except QueueUnavailable as error:
                 log.warning("the queue does not answer", error=str(error))
-                is_stream_checked = has_more = False
+                check_stream_at, has_more = 0.0, False
                 await _wait(stop, self._settings.dispatch_poll_seconds)
             if not has_more:
                 await _wait_for_either(stop, self._listener.event, self._settings.dispatch_poll_seconds)
                 # Many triggers in a row are one look.
                 await _wait(stop, QUIET_SECONDS)
 
+    async def _ensure_streams(self) -> None:
+        await self._queue.ensure_streams(
+            replicas=self._settings.stream_replicas, max_ack_pending=2 * self._settings.worker_slots
+        )
+
     async def look(self) -> bool:
         """Looks at everything that is due, once. True when there may be more that could be sent now."""
         async with self._database.transaction(None) as connection:
-            items = await dispatch_store.due(connection, per_tenant=BATCH // 5, limit=BATCH)
             in_flight = await dispatch_store.in_flight(connection)
+        full = [tenant_id for tenant_id, count in in_flight.items() if count >= await self._limit_of(tenant_id)]
+        async with self._database.transaction(None) as connection:
+            items = await dispatch_store.due(connection, full, per_tenant=PER_TENANT, limit=BATCH)
         await self._measure()
         sent = 0
         for item in items:
             sent += await self._look_at(item, in_flight)
-        return sent > 0 and len(items) == BATCH
+        return sent >= min(PER_TENANT, BATCH)
 
     async def _measure(self) -> None:
         now = time.monotonic()
@@ -164,7 +174,7 @@ class Dispatcher:
     async def _look_at_queued(self, item: Due, in_flight: dict[int, int]) -> bool:
         if item.stream_sequence is not None:
             if await self._queue.has_message(item.stream_sequence):
-                await self._later(item, self._delay(item))
+                await self._later(item, delay_after(item.dispatch_number, self._settings))
                 return False
             log.warning("a message is gone from the stream", import_id=str(item.import_id))
             return await self._send(item)
@@ -185,17 +195,20 @@ class Dispatcher:
         metrics.PUBLISHED.labels(item.lane).inc()
         if item.dispatch_number:
             metrics.REDRIVES.inc()
+        next_look = delay_after(item.dispatch_number + 1, self._settings)
         async with self._database.transaction(item.tenant_id) as connection:
-            await dispatch_store.mark_published(connection, item, sequence, self._delay(item))
+            await dispatch_store.mark_published(connection, item, sequence, next_look)
         return True
-
-    def _delay(self, item: Due) -> timedelta:
-        doubled = self._settings.dispatch_first_delay_seconds * 2 ** min(item.dispatch_number, MAX_DOUBLINGS)
-        return timedelta(seconds=min(doubled, self._settings.dispatch_last_delay_seconds))
 
     async def _later(self, item: Due, delay: timedelta) -> None:
         async with self._database.transaction(item.tenant_id) as connection:
             await dispatch_store.look_again(connection, item, delay)
+
+
+def delay_after(dispatches: int, settings: DispatchSettings) -> timedelta:
+    """Until the next look at an import that was sent so often: doubles from the first delay to the last."""
+    doubled = settings.dispatch_first_delay_seconds * 2 ** min(dispatches - 1, MAX_DOUBLINGS)
+    return timedelta(seconds=min(doubled, settings.dispatch_last_delay_seconds))
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+
+LARGEST_TENANT = 2**31 - 1
 
 
 class JobMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One import to look at. `version` changes when a worker must not guess."""
 
-    tenant: int
+    tenant: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_TENANT)]
     import_id: UUID
     version: int = 1
 

@@ -70,14 +70,17 @@ class Worker:
             delivery = await self._queue.fetch(lane, timeout=FETCH_SECONDS)
             if delivery is None:
                 continue
-            if stop.is_set():
-                await delivery.nak()
-                return
             try:
-                await self._handle(lane, delivery, stop)
+                if stop.is_set():
+                    await delivery.nak()
+                else:
+                    await self._handle(lane, delivery, stop)
             except QueueUnavailable as error:
                 # The import's state is in the database; the message comes again, finds that, and is dropped.
                 log.warning("a message could not be settled", error=str(error))
+            except Exception:
+                # Other imports are in hand. This one's lease runs out, which counts as a crash; three are the end.
+                log.exception("an import ended its worker's slot", sequence=delivery.sequence)
 
     async def _tidy(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -85,6 +88,9 @@ class Worker:
                 await janitor.sweep(self._database, self._targets)
             except ServiceError as error:
                 log.warning("staging could not be swept", error=str(error))
+            except Exception:
+                # Such as two workers that sweep the same table. What is left is there at the next sweep.
+                log.exception("staging could not be swept")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), JANITOR_SECONDS)
 

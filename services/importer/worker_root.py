@@ -56,7 +56,7 @@ async def _serve(settings: WorkerSettings) -> None:
         working = asyncio.create_task(build_worker(settings, database, objects, queue).run(stop))
         await asyncio.wait({working, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
         await health.stop()
-        # What is in hand goes on to its next chunk. Whoever sent the signal decides how long that may take.
+        # What is in hand goes on to its next chunk, for as long as `drain_seconds` allow.
         await working
     log.info("stopped")
 
@@ -77,5 +77,6 @@ def build_worker(settings: WorkerSettings, database: Database, objects: ObjectSt
             chunk_seconds=settings.chunk_seconds,
             parser_memory_bytes=settings.parser_memory_bytes,
             chunk_statement=timedelta(seconds=settings.lease_seconds),
+            drain_seconds=settings.drain_seconds,
         ),
     )

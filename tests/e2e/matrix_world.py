@@ -123,12 +123,16 @@ class Founder:
         return str(reply.token.token)
 
     def tenant(self, mark: str) -> Tenant:
-        """With an administrator, and spare things that may be changed without harm."""
+        """With an administrator."""
         made = self._do("CreateTenant", identity.CreateTenantRequest(name=mark, admin_email=f"admin@{mark}.example"))
         admin = Person(made.admin.email, made.admin.user_id, made.tenant.tenant_id, made.admin_password)
         admin.token = self.login(admin)
         self.give_key(admin, admin)
-        tenant = Tenant(mark, made.tenant.tenant_id, {"admin": admin})
+        return Tenant(mark, made.tenant.tenant_id, {"admin": admin})
+
+    def furnish(self, tenant: Tenant) -> Tenant:
+        """Adds what may be changed without harm, because nobody uses it."""
+        mark, admin = tenant.mark, tenant.people["admin"]
         unused = identity.CreateTenantRequest(name=f"{mark} spare", admin_email=f"admin@spare.{mark}.example")
         tenant.spare_tenant = self._do("CreateTenant", unused).tenant.tenant_id
         spare = self.person(tenant, "spare", VIEWER)
@@ -219,7 +223,7 @@ def found(stack: LiveStack) -> Iterator[World]:
     """The world, until the end of the block."""
     founder, once = Founder(stack), secrets.token_hex(4)
     try:
-        a, b = founder.tenant(f"amber{once}"), founder.tenant(f"birch{once}")
+        a, b = (founder.furnish(founder.tenant(f"{wood}{once}")) for wood in ("amber", "birch"))
         viewer, importers = founder.person(a, "viewer", IMPORTER), founder.person(a, "importer", IMPORTER)
         granted = founder.person(a, "granted", IMPORTER)
         people = {"viewer": viewer, "importer": importers, "admin": a.people["admin"], "granted": granted}

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from tests.e2e.recorder import CheckedClient
 from tests.stack import LiveStack
 
 ENDED = ("IMPORT COMPLETE", "ERROR")
@@ -96,7 +97,7 @@ def login(http: httpx.Client, user: str, password: str) -> str:
 
 def rest(stack: LiveStack, **headers: str) -> Rest:
     """A caller with the stack's API key (no login is used up), and a new client and report."""
-    http = httpx.Client(base_url=stack.url, headers=headers or {"x-api-key": stack.api_key}, timeout=90)
+    http = CheckedClient(base_url=stack.url, headers=headers or {"x-api-key": stack.api_key}, timeout=90)
     name = f"client {secrets.token_hex(4)}"
     client = http.post("/api/v1/client/create", json={"name": name})
     assert client.status_code == 200, client.text

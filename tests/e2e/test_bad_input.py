@@ -132,6 +132,12 @@ def test_a_body_that_is_no_object_is_a_bad_request(caller: Rest, body: bytes) ->
     assert is_envelope(response, 400)
 
 
+def test_a_body_nested_too_deep_is_a_bad_request(caller: Rest) -> None:
+    body = b'{"name":' * 200 + b'"x"' + b"}" * 200
+    response = caller.http.post("/api/v2/presigned-url", content=body, headers={"content-type": "application/json"})
+    assert is_envelope(response, 400)
+
+
 def test_no_log_line_holds_a_signature_or_the_api_key(stack: LiveStack, caller: Rest) -> None:
     caller.imported(nessus())
     logs = list(stack.state.rglob("*.log"))

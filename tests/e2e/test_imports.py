@@ -36,6 +36,16 @@ def test_a_scan_goes_in_and_its_findings_come_out(caller: Rest) -> None:
     assert len(output) == len(affected["evidence"]) > 0
 
 
+def test_a_page_of_findings_comes_whole_however_many_assets_they_affect(caller: Rest) -> None:
+    caller.imported(nessus(hosts=60, plugins=100))
+    path = f"/api/v2/clients/{caller.client_id}/reports/{caller.report_id}/findings"
+    page = caller.post(path, {"pagination": {"offset": 0, "limit": 100}})
+    assert (len(page["data"]), page["meta"]["pagination"]["total"]) == (100, 100)
+    assert {len(finding["affected_assets"]) for finding in page["data"]} == {60}
+    # More than a gRPC message or a buffer of the gateway holds.
+    assert len(json.dumps(page)) > 4 * 1024 * 1024
+
+
 def test_a_second_import_of_an_overlapping_scan_adds_only_what_is_new(caller: Rest) -> None:
     first = caller.imported(nessus(hosts=3, plugins=4))
     again = caller.imported(nessus(hosts=3, plugins=4))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -144,10 +145,11 @@ def test_nobody_without_a_good_credential_is_served(
     rpc: Rpc, world: World, doors: Doors, bad: Mapping[str, dict[str, str]], audited: list[tuple[Answer, int]]
 ) -> None:
     request = ENTRIES[rpc.short_name].build(world.one)
-    for headers in bad.values():
-        answers = expect(doors.through_all(rpc, always(request), headers), "UNAUTHENTICATED")
-        assert [str(answer) for answer in answers if world.a.mark.encode() in answer.content] == []
-        audited += [(answer, 0) for answer in answers]
+    with ThreadPoolExecutor(4) as pool:
+        for answers in pool.map(partial(doors.through_all, rpc, always(request)), bad.values()):
+            expect(answers, "UNAUTHENTICATED")
+            assert [str(answer) for answer in answers if world.a.mark.encode() in answer.content] == []
+            audited += [(answer, 0) for answer in answers]
 
 
 @for_each("rpc", [rpc for rpc in CLOSED if LOWER[role_of(rpc)]], ids=named)
@@ -164,7 +166,11 @@ def test_a_lower_role_is_refused(rpc: Rpc, world: World, doors: Doors, audited: 
 @for_each("rpc", CLOSED, ids=named)
 def test_whoever_may_is_served(rpc: Rpc, world: World, doors: Doors, audited: list[tuple[Answer, int]]) -> None:
     entry, person = ENTRIES[rpc.short_name], person_for(world, role_of(rpc))
-    for kind, headers in good_credentials(person).items():
+    credentials = good_credentials(person)
+    if rpc.rule.audited:
+        # One of each sort will do where every call leaves something behind.
+        credentials = {kind: credentials[kind] for kind in ("bare token", "API key")}
+    for kind, headers in credentials.items():
         says = "INVALID_ARGUMENT" if entry.only_by_token and "token" not in kind else entry.says
         answers = expect(doors.through_all(rpc, partial(entry.build, world.one), headers), says)
         if entry.shows:

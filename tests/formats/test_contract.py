@@ -153,7 +153,7 @@ def test_a_file_cut_anywhere_is_damaged(format_: Format, sample: Path) -> None:
     [
         (b'{"issues": []}', "JSON"),
         (b"Plugin ID,CVE\n1,2\n", "text"),
-        (b"<html><body>x</body></html>", "html"),
+        (b"<html><body>x</body></html>", "HTML"),
         (b'<?xml version="1.0"?><NexposeReport/>', "NexposeReport"),
         (b"%PDF-1.7 xxxxxxxxxxxxxxxx", "PDF"),
         (b"PK\x03\x04 xxxxxxxxxxxxxxxx", "ZIP"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -82,6 +83,8 @@ class Attempt:
         self._beat_message = beat_message
         self._signals = Signals()
         self._progress = Progress(claim.size, target.merge_steps)
+        self._is_forgiven = False
+        self._must_end_at = math.inf
 
     async def run(self) -> Ending:
         """Runs it and records how it ended. Only a database that stays away keeps this from returning."""
@@ -91,10 +94,12 @@ class Attempt:
         work = asyncio.create_task(runner.run())
         heart = asyncio.create_task(self._beat(work))
         try:
-            return await self._end(work)
+            ending = await self._end(work)
         finally:
             heart.cancel()
             await asyncio.gather(heart, return_exceptions=True)
+        metrics.FENCED_WRITES.inc(int(ending is Ending.FENCED))
+        return ending
 
     async def _end(self, work: asyncio.Task[None]) -> Ending:
         try:
@@ -135,7 +140,6 @@ class Attempt:
         """Lease, message, progress and the cancel request, from a loop that never parses."""
         renew_every = self._claim.lease.total_seconds() / 4
         renewed_at = time.monotonic()
-        first_ordinal: int | None = None
         while True:
             await asyncio.sleep(min(BEAT_SECONDS, renew_every))
             try:
@@ -147,7 +151,7 @@ class Attempt:
                         renewed_at = time.monotonic()
                     if await claims.is_cancelled(connection, self._claim):
                         self._stop(work, Cancelled())
-                    first_ordinal = await self._forgive(connection, first_ordinal)
+                    await self._forgive(connection)
                 await self._beat_message()
             except FencedOut as fenced:
                 self._stop(work, fenced)
@@ -155,28 +159,37 @@ class Attempt:
                 # The run meets the same trouble and says so; the lease decides who goes on.
                 log.warning("heartbeat failed", error=str(error))
             if self._draining.is_set():
-                self._signals.reason = self._signals.reason or Drained()
+                self._drain_soon(work)
 
-    async def _forgive(self, connection: AsyncConnection, first_ordinal: int | None) -> int:
-        ordinal = self._progress.tally.staged
-        if first_ordinal is not None and ordinal > first_ordinal and (self._claim.is_takeover or self._claim.retries):
+    async def _forgive(self, connection: AsyncConnection) -> None:
+        if self._progress.has_advanced and not self._is_forgiven:
             await progress.forgive(connection, self._claim)
-        return ordinal if first_ordinal is None else first_ordinal
+            self._is_forgiven = True
 
-    def _stop(self, work: asyncio.Task[None], reason: Cancelled | FencedOut) -> None:
+    def _drain_soon(self, work: asyncio.Task[None]) -> None:
+        """The run stops at its next chunk. What has no chunks any more, as a flip, is stopped where it is."""
+        self._must_end_at = min(self._must_end_at, time.monotonic() + self._limits.drain_seconds)
+        self._signals.reason = self._signals.reason or Drained()
+        if time.monotonic() >= self._must_end_at:
+            self._stop(work, self._signals.reason)
+
+    def _stop(self, work: asyncio.Task[None], reason: Cancelled | Drained | FencedOut) -> None:
         self._signals.reason = reason
         work.cancel()
 
     async def _retry(self, failure: RetryableFailure) -> Ending:
-        if self._claim.retries + 1 >= MAX_RETRIES:
+        retries = 0 if self._progress.has_advanced else self._claim.retries
+        if retries + 1 >= MAX_RETRIES:
             final = ImportFailure(failure.code, failure.message)
             return await self._record(partial(self._fail, final), Ending.FAILED)
-        delay = min(FIRST_RETRY_SECONDS * 2**self._claim.retries, LAST_RETRY_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311  (jitter)
+        delay = min(FIRST_RETRY_SECONDS * 2**retries, LAST_RETRY_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311  (jitter)
         log.warning("attempt failed, to be tried again", code=failure.code, delay_seconds=round(delay, 1))
-        return await self._record(
-            lambda connection: claims.hand_back(connection, self._claim, timedelta(seconds=delay), is_retry=True),
-            Ending.RETRIED,
-        )
+
+        async def write(connection: AsyncConnection) -> None:
+            await self._forgive(connection)
+            await claims.hand_back(connection, self._claim, timedelta(seconds=delay), is_retry=True)
+
+        return await self._record(write, Ending.RETRIED)
 
     async def _drain(self, connection: AsyncConnection) -> None:
         await claims.hand_back(connection, self._claim, NO_DELAY, is_retry=False)
@@ -206,7 +219,6 @@ class Attempt:
                     await write(connection)
             except FencedOut:
                 # Another attempt, or an end that did commit although its answer was lost.
-                metrics.FENCED_WRITES.inc()
                 return Ending.FENCED
             except (ServiceError, DBAPIError) as error:
                 log.warning("the end of an attempt could not be written yet", ending=ending, error=str(error))

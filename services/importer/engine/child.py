@@ -151,10 +151,7 @@ class Parser:
     def run(self) -> None:
         """Sends `Opened`, batches, and how it ended."""
         try:
-            head = self._stream.peek(HEAD_BYTES)
-            if not head:
-                raise DamagedFile("EMPTY_FILE", "The file is empty.")
-            format_ = registry.resolve(self._order.source, head, assets=self._order.assets_only)
+            format_ = self._recognise()
             self._send(Opened(format=format_.name, family=format_.family, is_network_dropped=IS_NETWORK_DROPPED))
             self._walk(format_)
         except WrongFormat as error:
@@ -167,6 +164,12 @@ class Parser:
         else:
             self._flush()
             self._send(Finished(read=self._read, bytes=self._stream.count))
+
+    def _recognise(self) -> Format:
+        head = self._stream.peek(HEAD_BYTES)
+        if not head:
+            raise DamagedFile("EMPTY_FILE", "The file is empty.")
+        return registry.resolve(self._order.source, head, assets=self._order.assets_only)
 
     def _walk(self, format_: Format) -> None:
         resume_after = self._order.resume_after

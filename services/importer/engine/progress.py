@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import ScalarSelect, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schema.importer import import_progress, imports
+from schema.importer import import_claims, import_progress, imports
 from services.importer.engine.claims import Claim
 from services.importer.engine.target import Outcomes, Tally
 
@@ -33,6 +33,8 @@ class Progress:
         self.tally = Tally()
         self.is_closed = False
         """True from the last statements of the flip on: its own numbers are the final ones."""
+        self.has_advanced = False
+        """True once this attempt has committed a checkpoint of its own."""
 
     def merging(self, phase: str) -> None:
         """The next step of the flip begins."""
@@ -84,8 +86,17 @@ async def forgive(connection: AsyncConnection, held: Claim) -> None:
             imports.c.tenant_id == held.job.tenant_id,
             imports.c.import_id == held.job.import_id,
             (imports.c.crashes > 0) | (imports.c.retries > 0),
+            _latest_attempt(held) == held.attempt,
         )
         .values(crashes=0, retries=0)
+    )
+
+
+def _latest_attempt(held: Claim) -> ScalarSelect[int]:
+    return (
+        select(import_claims.c.attempt)
+        .where(import_claims.c.tenant_id == held.job.tenant_id, import_claims.c.import_id == held.job.import_id)
+        .scalar_subquery()
     )
 
 

@@ -38,6 +38,7 @@ class Limits:
     parser_memory_bytes: int = 1 << 30
     parser_cpu_seconds: int = 60
     chunk_statement: timedelta = timedelta(seconds=60)
+    drain_seconds: float = 20.0
 
 
 class Signals(Protocol):
@@ -156,6 +157,7 @@ class Runner:
             await self._staging.save(
                 connection, attempt=self._claim.attempt, ordinal=kept.ordinal, is_complete=is_complete, kept=kept
             )
+        self._progress.has_advanced = True
         return kept
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -30,22 +29,16 @@ async def stream_json(chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[Http
             content_type = ""
 
 
-async def collect_json(chunks: AsyncGenerator[bytes, None]) -> Struct:
-    """A document whole. Raises InvalidArgument when it is too long, without reading on."""
-    collected = bytearray()
-    async with aclosing(chunks) as pieces:
-        async for piece in pieces:
-            collected += piece
-            if len(collected) > MAX_ANSWER_BYTES:
-                raise too_long()
-    return struct(json.loads(collected))
-
-
 def struct(document: Mapping[str, Any]) -> Struct:
+    """A document whole. Raises InvalidArgument when it is too long."""
     message = Struct()
     message.update(dict(document))
     if message.ByteSize() > MAX_ANSWER_BYTES:
-        raise too_long()
+        raise InvalidArgument(
+            "PAGE_TOO_LARGE",
+            "The answer would be too long for one page. Ask for fewer with pagination.limit.",
+            field="pagination.limit",
+        )
     return message
 
 
@@ -59,11 +52,3 @@ def payload_of(message: Struct) -> dict[str, Any]:
     """A request's body. All numbers in it are floating."""
     payload: dict[str, Any] = MessageToDict(message)
     return payload
-
-
-def too_long() -> InvalidArgument:
-    return InvalidArgument(
-        "PAGE_TOO_LARGE",
-        "The answer would be too long for one page. Ask for fewer with pagination.limit, or for one finding at a time.",
-        field="pagination.limit",
-    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from operator import itemgetter
 from typing import Any
 
 from dialects.plextrac.assets import affected_asset, client_asset, finding_on_asset
 from dialects.plextrac.findings import finding_head
-from dialects.plextrac.paging import ListBody, page_meta
+from dialects.plextrac.paging import ListBody, page, page_meta
 from services.status.assets import OpenAssets
 from services.status.findings import OpenFindings
 from services.status.grouping import Belongings, Group, group_rows
@@ -31,6 +31,11 @@ async def write_findings(opened: OpenFindings) -> AsyncGenerator[bytes, None]:
 async def affected(places: Batches) -> AsyncGenerator[tuple[str, Any], None]:
     async for group in group_rows(places, "asset_id"):
         yield str(group[0]["asset_id"]), affected_asset(in_order(group))
+
+
+async def write_page(member: str, items: Iterable[Any], body: ListBody, total: int) -> AsyncGenerator[bytes, None]:
+    """A page of a v2 list whose items are of a known length."""
+    yield encode(page(member, items, body, total))
 
 
 async def write_finding_page(opened: OpenFindings, body: ListBody) -> AsyncGenerator[bytes, None]:

@@ -22,8 +22,14 @@ from runtime.auth import current_principal
 from services.status import messages
 from services.status.assets import Assets, parse_id
 from services.status.dialects import lists
-from services.status.dialects.answers import collect_json, list_value, payload_of, stream_json, struct
-from services.status.dialects.documents import write_asset_array, write_assets, write_finding_page, write_findings
+from services.status.dialects.answers import list_value, payload_of, stream_json, struct
+from services.status.dialects.documents import (
+    write_asset_array,
+    write_assets,
+    write_finding_page,
+    write_findings,
+    write_page,
+)
 from services.status.engagements import Engagements
 from services.status.findings import Findings
 from services.status.imports import Imports
@@ -99,12 +105,13 @@ class PlextracStatus(PlextracStatusServicer):
             async for body in stream_json(write_findings(opened)):
                 yield body
 
-    async def ListFindings(self, request: plextrac_pb2.ReportListRequest, context: Context) -> Struct:
+    async def ListFindings(self, request: plextrac_pb2.ReportListRequest, context: Context) -> Answer:
         body = list_body(payload_of(request.payload))
         async with self._findings.opened_page(
             current_principal(), request.client_id, request.report_id, lists.listing(body, lists.FINDINGS)
         ) as opened:
-            return await collect_json(write_finding_page(opened, body))
+            async for piece in stream_json(write_finding_page(opened, body)):
+                yield piece
 
     async def ListReportAssets(self, request: plextrac_pb2.ReportRequest, context: Context) -> Answer:
         async with self._assets.of_report(current_principal(), request.client_id, request.report_id) as opened:
@@ -116,22 +123,25 @@ class PlextracStatus(PlextracStatusServicer):
             async for body in stream_json(write_asset_array(opened)):
                 yield body
 
-    async def GetClientAsset(self, request: plextrac_pb2.AssetRequest, context: Context) -> Struct:
+    async def GetClientAsset(self, request: plextrac_pb2.AssetRequest, context: Context) -> Answer:
         async with self._assets.one(current_principal(), request.client_id, request.asset_id) as opened:
-            return await collect_json(write_assets(opened))
+            async for body in stream_json(write_assets(opened)):
+                yield body
 
-    async def ListClientAssets(self, request: plextrac_pb2.ClientListRequest, context: Context) -> Struct:
+    async def ListClientAssets(self, request: plextrac_pb2.ClientListRequest, context: Context) -> Answer:
         body = list_body(payload_of(request.payload))
         total, found, counts = await self._assets.page_of_client(
             current_principal(), request.client_id, lists.listing(body, lists.CLIENT_ASSETS)
         )
         items = [asset_shapes.client_asset_item(asset, counts.get(asset["asset_id"], {})) for asset in found]
-        return struct(page("data", items, body, total))
+        async for piece in stream_json(write_page("data", items, body, total)):
+            yield piece
 
-    async def ListTenantAssets(self, request: plextrac_pb2.ListRequest, context: Context) -> Struct:
+    async def ListTenantAssets(self, request: plextrac_pb2.ListRequest, context: Context) -> Answer:
         body = list_body(payload_of(request.payload))
         total, found = await self._assets.page_of_tenant(current_principal(), lists.listing(body, lists.TENANT_ASSETS))
-        return struct(page("assets", map(asset_shapes.tenant_asset, found), body, total))
+        async for piece in stream_json(write_page("assets", map(asset_shapes.tenant_asset, found), body, total)):
+            yield piece
 
     async def ListScanOutput(self, request: plextrac_pb2.ScanOutputRequest, context: Context) -> Answer:
         async with self._findings.evidence(

@@ -16,8 +16,8 @@ from services.importer.engine.claims import Claim
 from services.importer.engine.report import report_key
 from services.importer.engine.staging import Staging
 from services.importer.targets.findings.target import FindingsTarget
-from tests.integration.importer.conftest import LEASE, TENANT, Bench
 from tests.integration.importer.replies import on_reply, pid_of, record_orders, slow_replies
+from tests.integration.importer.workbench import LEASE, TENANT, Bench
 from tests.scans import nessus
 
 

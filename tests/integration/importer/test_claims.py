@@ -13,7 +13,7 @@ from services.importer.engine.progress import Progress
 from services.importer.model import State
 from services.importer.targets.findings.records import Finding, Severity
 from services.importer.targets.findings.target import FindingsTarget
-from tests.integration.importer.conftest import LEASE, TENANT, Engine
+from tests.integration.importer.workbench import LEASE, TENANT, Engine
 
 ITEM = [Finding(key="1", number=1, title="t", severity=Severity.LOW)]
 

@@ -11,7 +11,7 @@ from services.importer.engine.frames import Rejected
 from services.importer.engine.progress import Progress
 from services.importer.targets.findings.records import AffectedAsset, Asset, Evidence, Finding, Port, Severity
 from services.importer.targets.findings.target import FindingsTarget
-from tests.integration.importer.conftest import Engine
+from tests.integration.importer.workbench import Engine
 
 
 def finding(key: str = "10", severity: Severity = Severity.HIGH, **more: Any) -> Finding:

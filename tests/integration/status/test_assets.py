@@ -83,7 +83,7 @@ async def test_a_client_asset_is_described(api: Api, estate: Estate) -> None:
 
 async def test_a_single_asset_is_the_same_as_in_the_list(api: Api, estate: Estate) -> None:
     request = pb.AssetRequest(client_id=estate.client_id, asset_id=str(estate.assets[0]))
-    asset = await api.answered(api.plextrac.GetClientAsset(request, metadata=as_()))
+    asset = await api.streamed(api.plextrac.GetClientAsset(request, metadata=as_()))
     check_shape("Asset", asset)
     assert asset == (await client_assets(api, estate))[0]
 
@@ -108,12 +108,12 @@ async def test_assets_of_a_report_are_those_it_has_findings_on(api: Api, estate:
 async def test_a_page_of_client_assets_counts_findings(api: Api, estate: Estate) -> None:
     payload = page_of(sort=[{"by": "asset", "order": "ASC"}])
     request = pb.ClientListRequest(client_id=estate.client_id, payload=payload)
-    page = await api.answered(api.plextrac.ListClientAssets(request, metadata=as_()))
+    page = await api.streamed(api.plextrac.ListClientAssets(request, metadata=as_()))
     check_shape("ClientAssetPage", page)
     assert [(asset["asset"], asset["findings"]["total"]) for asset in page["data"]] == [("a", 1), ("b", 3), ("c", 0)]
     assert page["data"][1]["findings"] == {"critical": 2, "high": 0, "medium": 0, "low": 1, "info": 0, "total": 3}
     request.payload.CopyFrom(page_of(filters=[{"by": "tags", "value": ["none"]}]))
-    page = await api.answered(api.plextrac.ListClientAssets(request, metadata=as_()))
+    page = await api.streamed(api.plextrac.ListClientAssets(request, metadata=as_()))
     assert [asset["asset"] for asset in page["data"]] == ["b", "c"]
 
 
@@ -121,7 +121,7 @@ async def test_a_page_of_tenant_assets_is_in_camel_case(api: Api, estate: Estate
     other = api.rows.client("other")
     api.rows.asset(other, "elsewhere")
     request = pb.ListRequest(payload=page_of(2, sort=[{"by": "asset", "order": "DESC"}]))
-    page = await api.answered(api.plextrac.ListTenantAssets(request, metadata=as_()))
+    page = await api.streamed(api.plextrac.ListTenantAssets(request, metadata=as_()))
     check_shape("TenantAssetPage", page)
     assert [asset["asset"] for asset in page["assets"]] == ["elsewhere", "c"]
     assert page["meta"]["pagination"] == {"offset": 0, "limit": 2, "total": 4}
@@ -133,8 +133,21 @@ async def test_a_page_of_tenant_assets_is_in_camel_case(api: Api, estate: Estate
         ({"by": "pci_status", "value": "pass"}, []),
     ):
         request = pb.ListRequest(payload=page_of(filters=[given]))
-        page = await api.answered(api.plextrac.ListTenantAssets(request, metadata=as_()))
+        page = await api.streamed(api.plextrac.ListTenantAssets(request, metadata=as_()))
         assert [asset["asset"] for asset in page["assets"]] == expected
+
+
+async def test_pages_and_single_assets_may_be_longer_than_a_message(api: Api, estate: Estate) -> None:
+    api.rows.connection.execute("UPDATE assets SET description = repeat('x', 2000000)")
+    client_assets = pb.ClientListRequest(client_id=estate.client_id, payload=page_of())
+    page = await api.streamed(api.plextrac.ListClientAssets(client_assets, metadata=as_()))
+    assert [len(asset["description"]) for asset in page["data"]] == [2_000_000] * 3
+    page = await api.streamed(api.plextrac.ListTenantAssets(pb.ListRequest(payload=page_of()), metadata=as_()))
+    assert [len(asset["description"]) for asset in page["assets"]] == [2_000_000] * 3
+    api.rows.connection.execute("UPDATE assets SET description = repeat('x', 5000000)")
+    one = pb.AssetRequest(client_id=estate.client_id, asset_id=str(estate.assets[0]))
+    asset = await api.streamed(api.plextrac.GetClientAsset(one, metadata=as_()))
+    assert len(asset["description"]) == 5_000_000
 
 
 async def test_native_assets_are_paged_by_client_or_report(api: Api, estate: Estate) -> None:

@@ -74,7 +74,7 @@ def describe(head: bytes) -> str:
         return "an empty file"
     root, _ = xml_root(head)
     if root:
-        return "an HTML page" if root.lower() == "html" else f"XML with the root element <{root[:_SHOWN]}>"
+        return describe_root(root)
     start = text_of(head).lstrip()[:200]
     if start[:1] in "{[" and start[:1]:
         return "JSON"
@@ -83,3 +83,8 @@ def describe(head: bytes) -> str:
     if start.startswith("<"):
         return "damaged XML"
     return "text without a known structure" if start.isprintable() or "\n" in start else "binary data"
+
+
+def describe_root(name: str) -> str:
+    """What a document with this root element is, as the end of a sentence."""
+    return "an HTML page" if name.lower() == "html" else f"XML with the root element <{name[:_SHOWN]}>"

@@ -19,7 +19,7 @@ from xml.parsers import expat
 
 from services.importer.formats.kit.encoding import Note, Utf8Blocks
 from services.importer.formats.kit.format import ByteStream, DamagedFile, Item, Position, WrongFormat
-from services.importer.formats.kit.looks import describe, is_markup, text_of
+from services.importer.formats.kit.looks import describe, describe_root, is_markup, text_of, xml_root
 from services.importer.formats.kit.xmltext import unfinished_reference, without_forbidden_references
 
 Attributes = dict[str, str]
@@ -42,7 +42,8 @@ class Limits:
 
 LIMITS = Limits()
 
-_BEFORE_DECLARATION = re.compile(rb"(?:\s+|<!--.*?-->)+(?=<\?xml\s)", re.DOTALL)
+# Possessive and atomic: what did not work in one way is not tried in others.
+_BEFORE_DECLARATION = re.compile(rb"(?:\s++|(?><!--.*?-->))++(?=<\?xml\s)", re.DOTALL)
 _BEFORE_DECLARATION_BYTES = 1 << 16
 _TEXT_BUFFER_BYTES = 1 << 16
 
@@ -167,7 +168,7 @@ class XmlReader:
     def _start_root(self, name: str, attributes: Attributes) -> None:
         self._root_seen = True
         if name not in self._roots:
-            raise WrongFormat(f"The file is XML with the root element <{name[:80]}>.")
+            raise WrongFormat(f"The file is {describe_root(name)}.")
         self._parser.StartElementHandler = self._start_element
         self._start_element(name, attributes)
 
@@ -257,7 +258,7 @@ class XmlReader:
         try:
             self._parser.Parse(readable, False)
         except expat.ExpatError as error:
-            if not self._root_seen:
+            if not self._root_seen and xml_root(self._source.head)[0] not in self._roots:
                 raise WrongFormat(f"The file is {describe(self._source.head)}.") from None
             message = f"The document is not well-formed: {expat.ErrorString(error.code)}."
             raise DamagedFile("MALFORMED_XML", message, self._error_position(error)) from None

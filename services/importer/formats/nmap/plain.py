@@ -20,7 +20,7 @@ from services.importer.formats.nmap.report import SCRIPT_ID, SYSTEMS_LIMIT, Grou
 _VALUE = r'[^"<\x00-\x1f]*+'
 
 
-def _tag(name: str, attributes: str, close: str = "/>") -> str:
+def _tag(name: str, attributes: str, close: str = " ?+/>") -> str:
     """A pattern of a tag with these attributes in this order: `name?` may be missing, `*name` is captured."""
     parts = []
     for attribute in attributes.split():
@@ -37,7 +37,7 @@ def _any(*patterns: str) -> str:
 
 def _element(name: str, attributes: str, *children: str) -> str:
     """A pattern of an element that is empty or holds any number of these children."""
-    return _tag(name, attributes, rf"(?:/>|>\n?+{_any(*children)}</{name}>)")
+    return _tag(name, attributes, rf"(?: ?+/>|>\n?+{_any(*children)}</{name}>)")
 
 
 _TEXT = r"[^<>\x00-\x08\x0b-\x1f]*+"
@@ -46,11 +46,13 @@ _ELEM = _tag("elem", "key?", f">{_TEXT}</elem>")
 _ROW = _element("table", "key?", _ELEM)
 _SCRIPT = _element("script", "id output", _ELEM, _element("table", "key?", _ELEM, _ROW))
 _SERVICE = "*name *product? *version? *extrainfo? hostname? ostype? devicetype? servicefp? *tunnel? method conf"
+_SYSTEM_CLASS = _element("osclass", "type vendor osfamily osgen? accuracy", _CPE)
 _SYSTEM = _element(
     "os",
     "",
     _tag("portused", "state proto portid"),
-    _element("osmatch", "name accuracy line", _element("osclass", "type vendor osfamily osgen? accuracy", _CPE)),
+    _element("osmatch", "name accuracy line", _SYSTEM_CLASS),
+    _SYSTEM_CLASS,
     _tag("osfingerprint", "fingerprint"),
 )
 
@@ -93,9 +95,9 @@ _DEVICES = re.compile(_tag("osclass", "*type", ""))
 _PORT_BYTES = 1_000
 
 _VULNERS_TAG = f'<script id="{SCRIPT_ID}"'
-_VULNERS = re.compile(rf'<script id="{SCRIPT_ID}" output="({_VALUE})"(?:/>|>([^\0]*?)</script>)')
-_GROUPS = re.compile(_tag("table", "*key?", rf"(?:/>|>\n?+({_any(_ELEM, _ROW)})</table>)"))
-_ROWS = re.compile(_tag("table", "key?", rf"(?:/>|>\n?+({_any(_ELEM)})</table>)"))
+_VULNERS = re.compile(rf'<script id="{SCRIPT_ID}" output="({_VALUE})"(?: ?/>|>([^\0]*?)</script>)')
+_GROUPS = re.compile(_tag("table", "*key?", rf"(?: ?+/>|>\n?+({_any(_ELEM, _ROW)})</table>)"))
+_ROWS = re.compile(_tag("table", "key?", rf"(?: ?+/>|>\n?+({_any(_ELEM)})</table>)"))
 _ELEMS = re.compile(_tag("elem", "*key?", f">({_TEXT})</elem>"))
 
 

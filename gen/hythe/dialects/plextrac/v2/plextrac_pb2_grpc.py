@@ -674,10 +674,10 @@ class PlextracStatusStub:
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.FlawRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
-        self.ListFindings = channel.unary_unary(
+        self.ListFindings = channel.unary_stream(
                 '/hythe.dialects.plextrac.v2.PlextracStatus/ListFindings',
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ReportListRequest.SerializeToString,
-                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListReportAssets = channel.unary_stream(
                 '/hythe.dialects.plextrac.v2.PlextracStatus/ListReportAssets',
@@ -689,20 +689,20 @@ class PlextracStatusStub:
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ClientRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
-        self.GetClientAsset = channel.unary_unary(
+        self.GetClientAsset = channel.unary_stream(
                 '/hythe.dialects.plextrac.v2.PlextracStatus/GetClientAsset',
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.AssetRequest.SerializeToString,
-                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
-        self.ListClientAssets = channel.unary_unary(
+        self.ListClientAssets = channel.unary_stream(
                 '/hythe.dialects.plextrac.v2.PlextracStatus/ListClientAssets',
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ClientListRequest.SerializeToString,
-                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
-        self.ListTenantAssets = channel.unary_unary(
+        self.ListTenantAssets = channel.unary_stream(
                 '/hythe.dialects.plextrac.v2.PlextracStatus/ListTenantAssets',
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ListRequest.SerializeToString,
-                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListScanOutput = channel.unary_stream(
                 '/hythe.dialects.plextrac.v2.PlextracStatus/ListScanOutput',
@@ -781,7 +781,8 @@ class PlextracStatusServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFindings(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """A page of findings with all affected assets of each, streamed.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -800,13 +801,15 @@ class PlextracStatusServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetClientAsset(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """One asset with all findings on it, streamed.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListClientAssets(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Pages of assets, streamed because a thousand with their ports are longer than a message may be.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -877,10 +880,10 @@ def add_PlextracStatusServicer_to_server(servicer, server):
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.FlawRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
-            'ListFindings': grpc.unary_unary_rpc_method_handler(
+            'ListFindings': grpc.unary_stream_rpc_method_handler(
                     servicer.ListFindings,
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ReportListRequest.FromString,
-                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListReportAssets': grpc.unary_stream_rpc_method_handler(
                     servicer.ListReportAssets,
@@ -892,20 +895,20 @@ def add_PlextracStatusServicer_to_server(servicer, server):
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ClientRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
-            'GetClientAsset': grpc.unary_unary_rpc_method_handler(
+            'GetClientAsset': grpc.unary_stream_rpc_method_handler(
                     servicer.GetClientAsset,
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.AssetRequest.FromString,
-                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
-            'ListClientAssets': grpc.unary_unary_rpc_method_handler(
+            'ListClientAssets': grpc.unary_stream_rpc_method_handler(
                     servicer.ListClientAssets,
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ClientListRequest.FromString,
-                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
-            'ListTenantAssets': grpc.unary_unary_rpc_method_handler(
+            'ListTenantAssets': grpc.unary_stream_rpc_method_handler(
                     servicer.ListTenantAssets,
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ListRequest.FromString,
-                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListScanOutput': grpc.unary_stream_rpc_method_handler(
                     servicer.ListScanOutput,
@@ -1206,12 +1209,12 @@ class PlextracStatus:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/hythe.dialects.plextrac.v2.PlextracStatus/ListFindings',
             hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ReportListRequest.SerializeToString,
-            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1287,12 +1290,12 @@ class PlextracStatus:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/hythe.dialects.plextrac.v2.PlextracStatus/GetClientAsset',
             hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.AssetRequest.SerializeToString,
-            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1314,12 +1317,12 @@ class PlextracStatus:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/hythe.dialects.plextrac.v2.PlextracStatus/ListClientAssets',
             hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ClientListRequest.SerializeToString,
-            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1341,12 +1344,12 @@ class PlextracStatus:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/hythe.dialects.plextrac.v2.PlextracStatus/ListTenantAssets',
             hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ListRequest.SerializeToString,
-            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -247,13 +247,16 @@ class PlextracStatusStub:
     """A bare array of all findings, streamed."""
     GetFlaw: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.FlawRequest, _httpbody_pb2.HttpBody]
     """One finding with all its affected assets, streamed because those may be tens of thousands."""
-    ListFindings: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.ReportListRequest, _struct_pb2.Struct]
+    ListFindings: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.ReportListRequest, _httpbody_pb2.HttpBody]
+    """A page of findings with all affected assets of each, streamed."""
     ListReportAssets: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.ReportRequest, _httpbody_pb2.HttpBody]
     """Bare arrays of assets, streamed."""
     ListClientAssetRows: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.ClientRequest, _httpbody_pb2.HttpBody]
-    GetClientAsset: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.AssetRequest, _struct_pb2.Struct]
-    ListClientAssets: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.ClientListRequest, _struct_pb2.Struct]
-    ListTenantAssets: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.ListRequest, _struct_pb2.Struct]
+    GetClientAsset: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.AssetRequest, _httpbody_pb2.HttpBody]
+    """One asset with all findings on it, streamed."""
+    ListClientAssets: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.ClientListRequest, _httpbody_pb2.HttpBody]
+    """Pages of assets, streamed because a thousand with their ports are longer than a message may be."""
+    ListTenantAssets: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.ListRequest, _httpbody_pb2.HttpBody]
     ListScanOutput: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.ScanOutputRequest, _httpbody_pb2.HttpBody]
     """All evidence on one affected asset, streamed."""
 
@@ -276,13 +279,16 @@ class PlextracStatusAsyncStub(PlextracStatusStub):
     """A bare array of all findings, streamed."""
     GetFlaw: _aio.UnaryStreamMultiCallable[_plextrac_pb2.FlawRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """One finding with all its affected assets, streamed because those may be tens of thousands."""
-    ListFindings: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.ReportListRequest, _struct_pb2.Struct]  # type: ignore[assignment]
+    ListFindings: _aio.UnaryStreamMultiCallable[_plextrac_pb2.ReportListRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """A page of findings with all affected assets of each, streamed."""
     ListReportAssets: _aio.UnaryStreamMultiCallable[_plextrac_pb2.ReportRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Bare arrays of assets, streamed."""
     ListClientAssetRows: _aio.UnaryStreamMultiCallable[_plextrac_pb2.ClientRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    GetClientAsset: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.AssetRequest, _struct_pb2.Struct]  # type: ignore[assignment]
-    ListClientAssets: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.ClientListRequest, _struct_pb2.Struct]  # type: ignore[assignment]
-    ListTenantAssets: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.ListRequest, _struct_pb2.Struct]  # type: ignore[assignment]
+    GetClientAsset: _aio.UnaryStreamMultiCallable[_plextrac_pb2.AssetRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """One asset with all findings on it, streamed."""
+    ListClientAssets: _aio.UnaryStreamMultiCallable[_plextrac_pb2.ClientListRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Pages of assets, streamed because a thousand with their ports are longer than a message may be."""
+    ListTenantAssets: _aio.UnaryStreamMultiCallable[_plextrac_pb2.ListRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     ListScanOutput: _aio.UnaryStreamMultiCallable[_plextrac_pb2.ScanOutputRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """All evidence on one affected asset, streamed."""
 
@@ -368,7 +374,8 @@ class PlextracStatusServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _plextrac_pb2.ReportListRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]: ...
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """A page of findings with all affected assets of each, streamed."""
 
     @_abc_1.abstractmethod
     def ListReportAssets(
@@ -390,21 +397,23 @@ class PlextracStatusServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _plextrac_pb2.AssetRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]: ...
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """One asset with all findings on it, streamed."""
 
     @_abc_1.abstractmethod
     def ListClientAssets(
         self,
         request: _plextrac_pb2.ClientListRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]: ...
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Pages of assets, streamed because a thousand with their ports are longer than a message may be."""
 
     @_abc_1.abstractmethod
     def ListTenantAssets(
         self,
         request: _plextrac_pb2.ListRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]: ...
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]: ...
 
     @_abc_1.abstractmethod
     def ListScanOutput(

@@ -1,0 +1,76 @@
+"""Whatever is done to a file, only the outcomes of the contract come out, and the shortcuts change none of them."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.importer.formats.kit.format import Format
+from services.importer.formats.registry import FORMATS
+from tests.formats.golden import samples
+from tests.formats.spoiling import documents, everything_read_by_expat, result, spoiled
+
+EACH = pytest.mark.parametrize("format_", FORMATS, ids=lambda each: each.name)
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+
+BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+@EACH
+@BOUNDED
+@given(seed=st.integers(0, 2**32))
+def test_spoiled_files_end_in_an_outcome_of_the_contract(format_: Format, seed: int) -> None:
+    rng = random.Random(seed)
+    lines, ended = result(format_, spoiled(rng.choice(documents(format_)), rng))
+    assert lines is not None
+    assert ended == () or ended[0] in {"WrongFormat", "DamagedFile"}
+
+
+@EACH
+@BOUNDED
+@given(data=st.binary(max_size=300))
+def test_any_bytes_end_in_an_outcome_of_the_contract(format_: Format, data: bytes) -> None:
+    assert result(format_, data)[1]
+
+
+@EACH
+@BOUNDED
+@given(data=st.binary(max_size=60), at=st.floats(0, 1))
+def test_any_bytes_within_a_sample_end_in_an_outcome_of_the_contract(format_: Format, data: bytes, at: float) -> None:
+    whole = samples(format_)[1].read_bytes()
+    cut = int(at * len(whole))
+    assert result(format_, whole[:cut] + data + whole[cut:]) is not None
+
+
+@EACH
+def test_shortcuts_change_nothing(format_: Format) -> None:
+    for data in documents(format_):
+        for changed in (data, data.replace(b"/>", b" />"), data.replace(b"\n", b"\r\n"), data.replace(b'"', b"'")):
+            quick = result(format_, changed)
+            with everything_read_by_expat():
+                assert quick == result(format_, changed)
+
+
+@EACH
+@BOUNDED
+@given(seed=st.integers(0, 2**32))
+def test_shortcuts_change_nothing_in_spoiled_files(format_: Format, seed: int) -> None:
+    rng = random.Random(seed)
+    data = spoiled(rng.choice(documents(format_)), rng)
+    quick = result(format_, data)
+    with everything_read_by_expat():
+        assert quick == result(format_, data)
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of real files is not here")
+@EACH
+def test_shortcuts_change_nothing_in_real_files(format_: Format) -> None:
+    for path in sorted(CORPUS.glob(f"{format_.family}*/*")):
+        data = path.read_bytes()
+        quick = result(format_, data)
+        with everything_read_by_expat():
+            assert quick == result(format_, data), path.name

@@ -1,0 +1,175 @@
+"""A worker's view of a database of its own: seeded imports, and the steps of the engine one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psutil
+import psycopg
+from uuid_utils.compat import uuid7
+
+from runtime.database import Database
+from runtime.objects import ObjectStore
+from services.importer.engine import claims
+from services.importer.engine.attempt import Attempt, Ending
+from services.importer.engine.claims import Claim
+from services.importer.engine.flip import flip
+from services.importer.engine.frames import Rejected
+from services.importer.engine.progress import Progress
+from services.importer.engine.runner import Limits
+from services.importer.engine.staging import Checkpoint, Staging
+from services.importer.engine.target import Tally
+from services.importer.targets.findings.target import FindingsTarget
+
+TENANT = 1
+LEASE = timedelta(seconds=60)
+
+
+@dataclass
+class Engine:
+    """One client with one report, and imports into it."""
+
+    worker: Database
+    admin: psycopg.AsyncConnection[dict[str, Any]]
+    client_id: int
+    report_id: int
+
+    async def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
+        """Past row-level security."""
+        return await (await self.admin.execute(query.encode(), parameters)).fetchall()
+
+    async def value(self, query: str, *parameters: object) -> Any:
+        (row,) = await self.rows(query, *parameters)
+        return next(iter(row.values()))
+
+    async def queued(
+        self,
+        *,
+        tenant: int = TENANT,
+        lane: str = "small",
+        asset_tags: Sequence[str] = (),
+        finding_tags: Sequence[str] = (),
+        size: int = 10,
+    ) -> UUID:
+        """An import as its trigger leaves it."""
+        import_id = UUID(str(uuid7()))
+        await self.admin.execute(
+            "INSERT INTO imports (tenant_id, import_id, client_id, report_id, target, source, key, file_name, "
+            "file_type, file_size, lane, state, user_id, user_email, asset_tags, finding_tags) "
+            "VALUES (%s, %s, %s, %s, 'findings', 'nessus', 'k', 'f', "
+            "'text/xml', %s, %s, 'QUEUED', 1, 'u', %s, %s)",
+            (tenant, import_id, self.client_id, self.report_id, size, lane, list(asset_tags), list(finding_tags)),
+        )
+        await self.admin.execute(
+            "INSERT INTO import_inputs (tenant_id, import_id, number, object_key, etag, size) "
+            "VALUES (%s, %s, 0, 'k', 'e', %s)",
+            (tenant, import_id, size),
+        )
+        for table in ("import_claims", "import_progress"):
+            await self.admin.execute(
+                f"INSERT INTO {table} (tenant_id, import_id) VALUES (%s, %s)".encode(), (tenant, import_id)
+            )
+        await self.admin.execute(
+            "INSERT INTO outbox (tenant_id, import_id, lane) VALUES (%s, %s, %s)", (tenant, import_id, lane)
+        )
+        return import_id
+
+    async def claimed(self, import_id: UUID, owner: str = "test") -> Claim:
+        async with self.worker.transaction(TENANT) as connection:
+            claim = await claims.claim(connection, TENANT, import_id, owner, LEASE)
+        assert isinstance(claim, Claim)
+        return claim
+
+    async def staged(
+        self, claim: Claim, items: Sequence[Iterable[Any]], rejected: Sequence[Rejected] = (), empty: int = 0
+    ) -> tuple[Staging, Checkpoint]:
+        """The items in staging, complete."""
+        target, tally = FindingsTarget(), Tally()
+        stager = target.stager(claim.job, tally)
+        for ordinal, records in enumerate(items, start=1):
+            tally.staged += stager.add(ordinal, records)
+        tally.read, tally.rejected = len(items) + len(rejected) + empty, len(rejected)
+        staging = Staging(TENANT, claim.job.import_id, target.templates)
+        checkpoint = Checkpoint(tally.read, is_complete=True, format="test", family="test", tally=tally)
+        async with self.worker.transaction(TENANT) as connection:
+            await claims.hold(connection, claim)
+            await staging.prepare(connection)
+            await staging.write(connection, stager.take(), rejected)
+            await staging.save(connection, attempt=claim.attempt, ordinal=tally.read, is_complete=True, kept=checkpoint)
+            await staging.analyze(connection)
+        return staging, checkpoint
+
+    async def imported(self, items: Sequence[Iterable[Any]], rejected: Sequence[Rejected] = (), **tags: Any) -> UUID:
+        """The items, through staging and the flip."""
+        claim = await self.claimed(await self.queued(**tags))
+        staging, checkpoint = await self.staged(claim, items, rejected)
+        target = FindingsTarget()
+        await flip(self.worker, target, claim, staging, checkpoint, Progress(1, target.merge_steps))
+        return claim.job.import_id
+
+    async def outcome(self, import_id: UUID) -> dict[str, int]:
+        """The counters that add up to read, those above zero."""
+        (row,) = await self.rows("SELECT * FROM import_progress WHERE import_id = %s", import_id)
+        names = ("inserted", "updated", "unchanged", "deleted", "skipped", "rejected")
+        assert row["read"] == sum(row[name] for name in names)
+        return {name: row[name] for name in names if row[name]}
+
+
+@dataclass
+class Bench:
+    """An engine with an object store, and attempts at imports of files in it."""
+
+    engine: Engine
+    objects: ObjectStore
+    limits: Limits = dataclasses.field(default_factory=Limits)
+
+    async def triggered(self, data: bytes, source: str = "nessus", lane: str = "small") -> UUID:
+        import_id = await self.engine.queued(size=len(data), lane=lane)
+        key = self.objects.object_key(f"{import_id}/file")
+        await self.objects.put(key, data, "application/octet-stream")
+        info = await self.objects.head(key)
+        await self.engine.admin.execute(
+            "UPDATE import_inputs SET object_key = %s, etag = %s WHERE import_id = %s", (key, info.etag, import_id)
+        )
+        await self.engine.admin.execute("UPDATE imports SET source = %s WHERE import_id = %s", (source, import_id))
+        return import_id
+
+    async def attempt(self, import_id: UUID, draining: asyncio.Event | None = None, **limits: Any) -> Ending:
+        return await self.prepared(await self.engine.claimed(import_id), draining, **limits).run()
+
+    def prepared(self, claim: Claim, draining: asyncio.Event | None = None, **limits: Any) -> Attempt:
+        return Attempt(
+            self.engine.worker,
+            self.objects,
+            FindingsTarget(),
+            claim,
+            dataclasses.replace(self.limits, **limits),
+            draining or asyncio.Event(),
+            _no_beat,
+        )
+
+    async def row(self, import_id: UUID) -> dict[str, Any]:
+        (row,) = await self.engine.rows("SELECT * FROM imports WHERE import_id = %s", import_id)
+        return row
+
+    async def assert_nothing_left(self) -> None:
+        staged = "SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename ~ '[0-9a-f]{32}'"
+        assert await self.engine.value(staged) == 0
+        assert await self.engine.value("SELECT count(*) FROM staging.checkpoints") == 0
+        assert await self.engine.value("SELECT count(*) FROM import_leases") == 0
+        assert not [each for each in psutil.Process().children(recursive=True) if "child" in " ".join(each.cmdline())]
+
+    async def assert_nothing_imported(self) -> None:
+        for table in ("findings", "assets", "affected_assets", "evidence"):
+            assert await self.engine.value(f"SELECT count(*) FROM {table}") == 0
+        await self.assert_nothing_left()
+
+
+async def _no_beat() -> None:
+    return None
