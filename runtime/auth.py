@@ -27,6 +27,7 @@ from runtime.context import (
     current_credential,
     current_principal,
     current_request,
+    note_object,
 )
 from runtime.errors import Unauthenticated
 from runtime.tokens import KeySet, KeySource, looks_like_token
@@ -47,6 +48,7 @@ __all__ = [
     "current_credential",
     "current_principal",
     "current_request",
+    "note_object",
     "remote_authenticator",
 ]
 

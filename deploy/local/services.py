@@ -25,6 +25,8 @@ MODULES = {
 API = ("identity", "upload", "importer", "status")
 # Longer than a service lets calls in flight go on, and a worker the chunk it is in.
 STOP_SECONDS = {"worker": 40}
+# On one machine imports and answers share the processors, and an import can wait.
+PRIORITY = {"worker": (Path("/usr/bin/nice"), "-n", "10")}
 
 
 def public_url(instance: Instance) -> str:
@@ -80,7 +82,7 @@ def programs(instance: Instance, secrets: Secrets) -> list[Program]:
         Program(
             name=name,
             group=SERVICES,
-            command=(Path(sys.executable), "-m", module),
+            command=(*PRIORITY.get(name, ()), Path(sys.executable), "-m", module),
             is_ready=partial(is_serving, address(instance.ports.named()[name])),
             environment=environment(instance, secrets, name),
             ports=(name, f"{name}_metrics"),

@@ -6,7 +6,7 @@ Its four words for a state stand in `status`; our own word in the extra member `
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import NULL_VALUE, Value
@@ -32,7 +32,23 @@ STATUS = {
 INT32_MAX = 2**31 - 1
 
 
-def error_status(imported: importer_pb2.Import) -> str | None:
+class ListedImport(NamedTuple):
+    """What a row of `my-imports` is made of, named as in the native message: a list needs nothing else of an import."""
+
+    import_id: str
+    file_name: str
+    file_size_bytes: int
+    client_name: str
+    report_name: str
+    source: str
+    state: importer_pb2.State.ValueType
+    progress: int
+    error_code: str
+    error_message: str
+    error_position: str
+
+
+def error_status(imported: importer_pb2.Import | ListedImport) -> str | None:
     """`<CODE>: <message> (<position>)`, or None where nothing went wrong."""
     if STATUS.get(imported.state) != ERROR:
         return None
@@ -42,12 +58,12 @@ def error_status(imported: importer_pb2.Import) -> str | None:
     return f"{text} ({imported.error_position})" if imported.error_position else text
 
 
-def state_name(imported: importer_pb2.Import) -> str:
+def state_name(imported: importer_pb2.Import | ListedImport) -> str:
     """Our own word for the state, such as `SUCCEEDED`."""
     return importer_pb2.State.Name(imported.state).removeprefix("STATE_")
 
 
-def my_import_row(imported: importer_pb2.Import) -> dict[str, Any]:
+def my_import_row(imported: importer_pb2.Import | ListedImport) -> dict[str, Any]:
     """The members as published, then ours: `id` and `importId` for clients that look for those, and `state`."""
     return {
         "key": imported.import_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import grpc
@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from runtime.audit import NOBODYS_TENANT, AuditEvent, AuditLog
-from runtime.context import current_request, principal_variable
+from runtime.context import current_request, noted_variable, principal_variable
 from runtime.errors import ServiceError
 from runtime.interceptors.authorization import rule_of
 from runtime.interceptors.chain import Call
@@ -31,6 +31,8 @@ class Auditing:
     @asynccontextmanager
     async def __call__(self, call: Call) -> AsyncIterator[None]:
         code, reason = grpc.StatusCode.INTERNAL, "INTERNAL"
+        noted: dict[str, str] = {}
+        token = noted_variable.set(noted)
         try:
             yield
             code, reason = grpc.StatusCode.OK, ""
@@ -41,12 +43,14 @@ class Auditing:
             code, reason = grpc.StatusCode.CANCELLED, ""
             raise
         finally:
+            noted_variable.reset(token)
             rule = rule_of(call.method)
             if code in REFUSALS or (rule is not None and rule.audited):
-                self._audit.record(event_of(call, code, reason))
+                self._audit.record(event_of(call, code, reason, noted))
 
 
-def event_of(call: Call, code: grpc.StatusCode, reason: str) -> AuditEvent:
+def event_of(call: Call, code: grpc.StatusCode, reason: str, noted: Mapping[str, str]) -> AuditEvent:
+    """What is kept of a call: `noted` are the ids of what it has made."""
     service, _, method = call.method.partition("/")
     principal = call.principal or principal_variable.get(None)
     return AuditEvent(
@@ -57,7 +61,7 @@ def event_of(call: Call, code: grpc.StatusCode, reason: str) -> AuditEvent:
         outcome=code.name,
         reason=reason,
         request_id=current_request().request_id,
-        object={} if call.request is None else ids_of(call.request),
+        object={**({} if call.request is None else ids_of(call.request)), **noted},
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from runtime.auth import Principal
+from runtime.auth import Principal, note_object
 from runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.identity.authority import account_to_change, current_administrator
 from services.identity.checks import checked_name, checked_scopes
@@ -70,6 +70,7 @@ class ApiKeys:
         if key is None:
             message = "256 random bits were drawn twice"
             raise RuntimeError(message)
+        note_object(api_key_id=key.api_key_id)
         return key, new.secret
 
     async def list(self, caller: Principal, *, page_size: int, page_token: str) -> Page[KeyRecord]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.auth import Principal, Role
+from runtime.auth import Principal, Role, note_object
 from runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 from services.identity.authority import current_administrator
 from services.identity.checks import checked_name, checked_user_name
@@ -34,6 +34,7 @@ class Tenants:
             )
             if admin is None:
                 raise name_taken(user_name)
+        note_object(tenant_id=tenant.tenant_id, user_id=admin.user_id)
         return tenant, admin, password
 
     async def list(self, caller: Principal, *, page_size: int, page_token: str) -> Page[Tenant]:

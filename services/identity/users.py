@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from runtime.auth import Principal
+from runtime.auth import Principal, note_object
 from runtime.errors import AlreadyExists, FailedPrecondition, PermissionDenied
 from services.identity.authority import account_to_change, current_administrator, require_successors
 from services.identity.checks import checked_clients, checked_role, checked_user_name
@@ -39,6 +39,7 @@ class Users:
             )
         if account is None:
             raise name_taken(name)
+        note_object(user_id=account.user_id)
         return account, password
 
     async def list(self, caller: Principal, *, page_size: int, page_token: str) -> Page[Account]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import uuid_utils.compat
 
-from runtime.auth import Principal
+from runtime.auth import Principal, note_object
 from runtime.errors import InvalidArgument, NotFound
 from services.identity.authority import current_administrator
 from services.identity.checks import checked_name
@@ -26,9 +26,11 @@ class Workspaces:
             raise InvalidArgument("BAD_DIALECT", f"dialect must be {known}.", field="dialect")
         async with self._store.begin() as queries:
             administrator = await current_administrator(queries, caller)
-            return await queries.workspaces.add(
+            workspace = await queries.workspaces.add(
                 administrator.tenant_id, uuid_utils.compat.uuid7(), dialect=dialect, name=checked
             )
+        note_object(workspace_id=workspace.workspace_id)
+        return workspace
 
     async def list(self, caller: Principal, *, page_size: int, page_token: str) -> Page[Workspace]:
         size = checked_size(page_size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from runtime.auth import Principal
+from runtime.auth import Principal, note_object
 from runtime.errors import InvalidArgument, NotFound, PermissionDenied
 from runtime.texts import checked_text
 from services.importer.ports import EngagementStore, Limits, NewClient, NewReport
@@ -37,7 +37,9 @@ class Engagements:
             poc_email=checked_text("poc_email", client.poc_email, max_length=MAX_NAME),
             tags=normal_tags(client.tags),
         )
-        return await self._store.add_client(principal.tenant_id, checked)
+        client_id = await self._store.add_client(principal.tenant_id, checked)
+        note_object(client_id=client_id)
+        return client_id
 
     async def create_report(self, principal: Principal, report: NewReport) -> int:
         """The new report's id."""
@@ -58,6 +60,7 @@ class Engagements:
             raise NotFound(
                 "CLIENT_NOT_FOUND", f"There is no client {report.client_id}.", client_id=str(report.client_id)
             )
+        note_object(report_id=found)
         return found
 
     async def running_limit(self, tenant_id: int) -> int:

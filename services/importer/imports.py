@@ -7,9 +7,10 @@ import json
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+import structlog
 from uuid_utils.compat import uuid7
 
-from runtime.auth import Principal, Role, current_request
+from runtime.auth import Principal, Role, current_request, note_object
 from runtime.errors import AlreadyExists, FailedPrecondition, NotFound, PayloadTooLarge, Unavailable
 from runtime.objects import ObjectInfo, ObjectMissing
 from runtime.texts import checked_text
@@ -20,6 +21,8 @@ from services.importer.ports import Earlier, Facts, ImportSession, ImportStore, 
 from services.importer.snapshot import NewImport, Snapshot
 from services.importer.sources import Sources
 from services.importer.tags import normal_tags
+
+log = structlog.get_logger(__name__)
 
 TARGET = "findings"
 MAX_TEXT = 255
@@ -89,6 +92,8 @@ class Imports:
             raced = await self._facts(principal, trigger)
             return await self._replay(principal, trigger, require_earlier(raced))
         IMPORTS_CREATED.labels(source=new.source, lane=new.lane).inc()
+        note_object(import_id=new.import_id)
+        log.info("import queued", import_id=str(new.import_id), lane=new.lane, size_bytes=new.file_size)
         return Snapshot(
             tenant_id=principal.tenant_id,
             import_id=new.import_id,
@@ -115,6 +120,7 @@ class Imports:
         """Ends an import that does not run; asks the worker of one that does. One's own, or an administrator any."""
         async with self._store.session(principal.tenant_id) as session:
             number, locked = await lock_visible(session, principal, import_id)
+            note_object(import_id=number)
             refuse_finished(locked)
             if locked.state is State.RUNNING:
                 await session.request_cancel(number, principal.user_id)
@@ -162,6 +168,7 @@ class Imports:
                 "This request id has been used for another request.",
                 import_id=str(earlier.import_id),
             )
+        note_object(import_id=earlier.import_id)
         return await self._store.read(principal.tenant_id, earlier.import_id)
 
     async def _uploaded(self, key: str) -> ObjectInfo:

@@ -10,7 +10,7 @@ import structlog
 
 from runtime.database import Database
 from runtime.errors import ServiceError
-from runtime.objects import ObjectStore, StorageUnavailable
+from runtime.objects import ObjectStore
 from services.importer import dispatch_store, retention_store
 from services.importer.engine.report import report_key
 from services.importer.settings import DispatchSettings
@@ -36,18 +36,24 @@ class Retention:
         while not stop.is_set():
             try:
                 await self.sweep()
-            except (ServiceError, StorageUnavailable) as error:
-                log.warning("old things could not be removed", error=str(error))
+            except ServiceError as error:
+                log.warning("old things could not be looked for", error=str(error))
+            except Exception:
+                # Nobody waits for this task; without it nothing would ever be removed again.
+                log.exception("removing old things failed")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._settings.retention_seconds)
 
     async def sweep(self) -> None:
-        """Once, for every tenant."""
+        """Once, for every tenant. What fails for one keeps no other waiting and is done by the next sweep."""
         async with self._dispatch.transaction(None) as connection:
             tenants = await dispatch_store.tenants_with_imports(connection)
         for tenant_id in tenants:
-            await self._files(tenant_id)
-            await self._rows(tenant_id)
+            try:
+                await self._files(tenant_id)
+                await self._rows(tenant_id)
+            except ServiceError as error:
+                log.warning("old things could not be removed", tenant_id=tenant_id, error=str(error))
 
     async def _files(self, tenant_id: int) -> None:
         """Objects first, then their rows: a crash between the two is mended by the next sweep."""
@@ -65,17 +71,15 @@ class Retention:
                 return
 
     async def _rows(self, tenant_id: int) -> None:
+        history = timedelta(days=self._settings.keep_history_days)
+        # What hangs on an import goes with it at the latest: nobody would find it afterwards.
+        errors = min(history, timedelta(days=self._settings.keep_errors_days))
+        outcomes = min(history, timedelta(days=self._settings.keep_outcomes_days))
         async with self._database.transaction(tenant_id) as connection:
-            reported = await retention_store.imports_with_old_errors(
-                connection, tenant_id, timedelta(days=self._settings.keep_errors_days)
-            )
+            reported = await retention_store.imports_with_old_errors(connection, tenant_id, errors)
         for import_id in reported:
             await self._objects.delete(self._objects.object_key(report_key(tenant_id, import_id)))
         async with self._database.transaction(tenant_id) as connection:
             await retention_store.delete_errors(connection, tenant_id, reported)
-            await retention_store.delete_outcomes(
-                connection, tenant_id, timedelta(days=self._settings.keep_outcomes_days)
-            )
-            await retention_store.delete_history(
-                connection, tenant_id, timedelta(days=self._settings.keep_history_days)
-            )
+            await retention_store.delete_outcomes(connection, tenant_id, outcomes)
+            await retention_store.delete_history(connection, tenant_id, history)

@@ -8,7 +8,7 @@ from uuid import UUID
 from runtime.auth import Principal, Role
 from runtime.database import Database
 from runtime.errors import NotFound
-from services.status.model import Import, RowError
+from services.status.model import Import, Row, RowError
 from services.status.paging import cut
 from services.status.store import imports as store
 
@@ -44,6 +44,18 @@ class Imports:
                 limit=size + 1,
             )
         return cut(found, size)
+
+    async def list_own_rows(self, principal: Principal, *, after: UUID | None, size: int) -> list[Row]:
+        """As list_own, with no more of each than a list shows."""
+        async with self._database.transaction(principal.tenant_id) as connection:
+            return await store.list_own_rows(
+                connection,
+                principal.tenant_id,
+                principal.user_id,
+                client_ids=principal.client_ids,
+                after=after,
+                limit=size,
+            )
 
     async def list_tenant(
         self, principal: Principal, *, states: Collection[str], stuck_only: bool, after: UUID | None, size: int

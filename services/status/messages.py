@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from dialects.plextrac.findings import SEVERITIES
+from dialects.plextrac.imports import ListedImport
 from hythe.importer.v1 import importer_pb2
 from hythe.status.v1 import status_pb2
 from runtime.errors import InvalidArgument
@@ -87,6 +88,23 @@ def import_message(found: Import) -> importer_pb2.Import:
             importer_pb2.Caution(code=caution["code"], message=caution["message"], count=caution["count"])
             for caution in found.cautions
         ],
+    )
+
+
+def listed_import(row: Row) -> ListedImport:
+    """A row of store.imports.list_own_rows."""
+    return ListedImport(
+        import_id=str(row["import_id"]),
+        file_name=row["file_name"],
+        file_size_bytes=row["file_size"],
+        client_name=row["client_name"],
+        report_name=row["report_name"],
+        source=row["source"],
+        state=importer_pb2.State.Value(f"STATE_{row['state']}"),
+        progress=row["percent"],
+        error_code=row["error_code"] or "",
+        error_message=row["error_message"] or "",
+        error_position=row["error_position"] or "",
     )
 
 

@@ -33,6 +33,7 @@ from services.importer.service import ImportService
 from services.importer.sources import Source, Sources
 from services.importer.store.engagements import SqlEngagementStore
 from services.importer.store.imports import SqlImportStore
+from tests.fakes.audit import FakeAudit
 from tests.fakes.people import ADMIN, COLLEAGUE, IMPORTER, STRANGER
 from tests.integration.serving import connected, objects_in, reason_of, served
 from tests.stack import Database
@@ -72,6 +73,7 @@ class Api:
     admin: psycopg.AsyncConnection[dict[str, Any]]
     client_id: int
     report_id: int
+    audit: FakeAudit
 
     async def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         """Past row-level security."""
@@ -120,7 +122,8 @@ async def api(database: Database, object_store: Bucket) -> AsyncIterator[Api]:
             partial(add_ImportServiceServicer_to_server, ImportService(imports, engagements, SOURCES)),
             partial(add_PlextracImporterServicer_to_server, PlextracImporter(imports, engagements)),
         ]
-        async with served(registrations, PEOPLE) as channel:
+        audit = FakeAudit()
+        async with served(registrations, PEOPLE, audit=audit) as channel:
             native = ImportServiceStub(channel)
             client = await native.CreateClient(
                 importer_pb2.CreateClientRequest(name="Karbo", tags=["Web App"]), metadata=as_("importer")
@@ -128,7 +131,8 @@ async def api(database: Database, object_store: Bucket) -> AsyncIterator[Api]:
             report = await native.CreateReport(
                 importer_pb2.CreateReportRequest(client_id=client.client_id, name="Q1"), metadata=as_("importer")
             )
-            api = Api(native, PlextracImporterStub(channel), objects, connection, client.client_id, report.report_id)
+            plextrac = PlextracImporterStub(channel)
+            api = Api(native, plextrac, objects, connection, client.client_id, report.report_id, audit)
             await api.upload(KEY, b"x" * 50)
             yield api
     objects.close()
@@ -401,3 +405,17 @@ async def test_clients_and_reports_are_created_as_scripts_do(api: Api) -> None:
     (row,) = await api.rows("SELECT * FROM reports WHERE report_id = %s", int(report["report_id"]))
     assert (row["client_id"], row["name"], row["status"]) == (client_id, "a.nessus", "Open")
     assert row["details"] == {"fields_template": "x"}
+
+
+async def test_the_audit_log_names_what_was_made(api: Api) -> None:
+    made = await api.create(request_id="once")
+    await api.create(request_id="once")
+    await api.plextrac.CancelMyImport(
+        plextrac_pb2.CancelMyImportRequest(id=made.import_id), metadata=as_("importer", ("x-dialect", "plextrac"))
+    )
+    client, report, *imports, cancel = api.audit.events
+    ids = {"client_id": str(api.client_id)}
+    assert client.object == ids
+    assert report.object == ids | {"report_id": str(api.report_id)}
+    assert [event.object["import_id"] for event in imports] == [made.import_id] * 2
+    assert cancel.object == {"import_id": made.import_id}

@@ -23,7 +23,13 @@ from services.importer.engine.frames import LENGTH, MAX_FRAME_BYTES, Order
 READ_BYTES = 1024 * 1024
 STALL_SECONDS = 60.0
 
+EXIT_SECONDS = 5.0
+POLL_SECONDS = 0.002
+
 _context = multiprocessing.get_context("forkserver")
+# A child's exit code can be read from the fork server once. multiprocessing reads it whenever any process is started,
+# asked or joined, in whichever thread, so those of several imports must take turns: the loser would read 255.
+_one_at_a_time = threading.Lock()
 
 
 class Reader(Protocol):
@@ -119,7 +125,7 @@ class ParserProcess:
         to_child, from_worker = os.pipe(), os.pipe()
         child_reads, child_writes = Connection(to_child[0], writable=False), Connection(from_worker[1], readable=False)
         self._process = _context.Process(target=child.main, args=(child_reads, child_writes), daemon=True)
-        await asyncio.to_thread(self._process.start)
+        await asyncio.to_thread(self._start)
         child_reads.close()
         child_writes.close()
         order = msgspec.msgpack.encode(self._order)
@@ -134,10 +140,23 @@ class ParserProcess:
     async def __aexit__(self, *_: object) -> None:
         self._feeder.stop()
         self._transport.close()
-        if self._process.is_alive():
+        if await self._exit_code(0) is None:
             self._process.kill()
-        await asyncio.to_thread(self._process.join)
-        self._process.close()
+            await self._exit_code(EXIT_SECONDS)
+
+    def _start(self) -> None:
+        with _one_at_a_time:
+            self._process.start()
+
+    async def _exit_code(self, seconds: float) -> int | None:
+        """The child's exit code, as soon as it has ended; None when it still runs after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with _one_at_a_time:
+                code = self._process.exitcode
+            if code is not None or time.monotonic() >= deadline:
+                return code
+            await asyncio.sleep(POLL_SECONDS)
 
     async def replies(self) -> AsyncIterator[Any]:
         """Each message of the child, until its pipe closes.
@@ -182,10 +201,9 @@ class ParserProcess:
             reading.cancel()
 
     async def _raise_how_it_died(self) -> None:
-        await asyncio.to_thread(self._process.join, 5.0)
+        code = await self._exit_code(EXIT_SECONDS)
         if self._feeder.error is not None:
             raise self._feeder.error
-        code = self._process.exitcode
         if code == 0:
             return
         if code == -signal.SIGXCPU:

@@ -27,6 +27,9 @@ from services.importer.engine.target import Stager, Tally, Target
 
 log = structlog.get_logger(__name__)
 
+# The planner does well enough with a small table that it knows nothing of.
+ANALYZED_ITEMS = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -78,7 +81,8 @@ class Runner:
         self._progress.tally = checkpoint.tally
         self._signals.check()
         self._progress.phase = "preparing the merge"
-        await self._in_autocommit(self._staging.analyze)
+        if checkpoint.tally.staged > ANALYZED_ITEMS:
+            await self._in_autocommit(self._staging.analyze)
         await write_report(self._database, self._objects, self._claim, self._staging, checkpoint.tally)
         self._signals.check()
         await flip(self._database, self._target, self._claim, self._staging, checkpoint, self._progress)

@@ -59,6 +59,7 @@ class Staging:
             select(checkpoints).where(checkpoints.c.import_id == self._import_id, checkpoints.c.slice == 0)
         )
         row = found.mappings().first()
+        was_there = await self.exists(connection)
         for table, name in self.names.items():
             await connection.execute(
                 text(f"CREATE UNLOGGED TABLE IF NOT EXISTS {name} (LIKE {SCHEMA}.{table.name} INCLUDING DEFAULTS)")
@@ -68,7 +69,8 @@ class Staging:
         if row is None:
             # A crash of PostgreSQL empties the tables and the checkpoints alike; rows without a checkpoint are of no
             # use.
-            await connection.execute(text(f"TRUNCATE {', '.join(self.names.values())}"))
+            if was_there:
+                await connection.execute(text(f"TRUNCATE {', '.join(self.names.values())}"))
             return None
         kept = msgspec.convert(row["tally"], _Kept)
         return Checkpoint(row["ordinal"], row["complete"], kept.format, kept.family, kept.tally)

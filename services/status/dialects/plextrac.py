@@ -52,10 +52,10 @@ class PlextracStatus(PlextracStatusServicer):
         self._assets = assets
 
     async def ListMyImports(self, request: plextrac_pb2.ListMyImportsRequest, context: Context) -> ListValue:
-        found, _ = await self._imports.list_own(
+        found = await self._imports.list_own_rows(
             current_principal(), after=after_import(request.page_token), size=page_size(request.limit, "limit")
         )
-        return list_value([my_import_row(messages.import_message(one)) for one in found])
+        return list_value([my_import_row(messages.listed_import(row)) for row in found])
 
     async def GetMyImport(self, request: plextrac_pb2.GetMyImportRequest, context: Context) -> Struct:
         found, errors, _ = await self._imports.list_row_errors(

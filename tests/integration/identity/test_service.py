@@ -396,14 +396,46 @@ def test_logins_changes_and_refusals_are_in_the_audit_log(service: Running) -> N
         "FROM audit_log LEFT JOIN identity.users USING (tenant_id, user_id) "
         "WHERE request_id IN ('log-in', 'make', 'not') ORDER BY request_id"
     )
-    deadline = time.monotonic() + 30
-    found: list[tuple[Any, ...]] = []
-    while len(found) < 3:
-        assert time.monotonic() < deadline, f"the audit log has {found}"
-        with psycopg.connect(service.database.superuser_url) as connection:
-            found = connection.execute(query).fetchall()
-    assert found == [
+    assert audited(service, query, 3) == [
         ("log-in", 1, USER, "Authenticate", "OK", ""),
         ("make", 2, "admin@second.example", "CreateUser", "OK", ""),
         ("not", 2, "viewer@second.example", "CreateUser", "PERMISSION_DENIED", "ROLE_REQUIRED"),
     ]
+
+
+def test_the_audit_log_names_what_was_made(service: Running) -> None:
+    operator = service.admins["operator"]
+
+    def as_(name: str) -> tuple[tuple[str, str], ...]:
+        return (*operator, ("x-request-id", f"made-{name}"))
+
+    user = service.identity.CreateUser(
+        pb.CreateUserRequest(email="made@first.example", role=options_pb2.ROLE_VIEWER), metadata=as_("1-user")
+    ).user
+    tenant = service.identity.CreateTenant(
+        pb.CreateTenantRequest(name="Made", admin_email="made@made.example"), metadata=as_("2-tenant")
+    )
+    key = service.identity.CreateApiKey(
+        pb.CreateApiKeyRequest(user_id=user.user_id, name="made"), metadata=as_("3-key")
+    ).api_key
+    workspace = service.identity.CreateWorkspace(
+        pb.CreateWorkspaceRequest(dialect="appfile", name="made"), metadata=as_("4-workspace")
+    ).workspace
+    query = "SELECT object FROM audit_log WHERE request_id LIKE 'made-%' ORDER BY request_id"
+    assert audited(service, query, 4) == [
+        ({"user_id": str(user.user_id)},),
+        ({"tenant_id": str(tenant.tenant.tenant_id), "user_id": str(tenant.admin.user_id)},),
+        ({"user_id": str(user.user_id), "api_key_id": str(key.api_key_id)},),
+        ({"workspace_id": workspace.workspace_id},),
+    ]
+
+
+def audited(service: Running, query: str, count: int) -> list[tuple[Any, ...]]:
+    """So many rows of the audit log, which is written beside the calls."""
+    deadline = time.monotonic() + 30
+    found: list[tuple[Any, ...]] = []
+    while len(found) < count:
+        assert time.monotonic() < deadline, f"the audit log has {found}"
+        with psycopg.connect(service.database.superuser_url) as connection:
+            found = connection.execute(query.encode()).fetchall()
+    return found

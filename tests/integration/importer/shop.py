@@ -1,4 +1,4 @@
-"""Workers over a queue in memory that notes how each message was settled, and a database and object store of their own."""
+"""Workers on a database and object store of their own, over a queue in memory that notes how messages are settled."""
 
 from __future__ import annotations
 

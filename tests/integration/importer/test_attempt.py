@@ -240,3 +240,9 @@ def look_at(pid: int) -> dict[str, Any]:
 
 async def _unreachable_database(*_: object) -> None:
     raise Unavailable("DATABASE_UNAVAILABLE", "away")
+
+
+async def test_many_imports_at_once_do_not_lose_the_exit_codes_of_their_children(bench: Bench) -> None:
+    import_ids = [await bench.triggered(nessus()) for _ in range(30)]
+    endings = await asyncio.gather(*(bench.attempt(import_id) for import_id in import_ids))
+    assert endings == [Ending.SUCCEEDED] * 30

@@ -15,6 +15,7 @@ from runtime.jetstream import QueueUnavailable
 from services.importer import metrics, worker
 from services.importer.engine import attempt, claims, janitor, runner
 from services.importer.engine.claims import Claim
+from services.importer.engine.flip import flip
 from services.importer.engine.staging import Staging
 from services.importer.model import Lane
 from services.importer.targets.findings.target import FindingsTarget
@@ -43,15 +44,15 @@ def value_of(counter: Any) -> float:
 @asynccontextmanager
 async def held_flips(monkeypatch: pytest.MonkeyPatch, held: set[UUID]) -> AsyncIterator[asyncio.Event]:
     """Flips of these imports wait for the event before they do anything."""
-    original, go_on = runner.flip, asyncio.Event()
+    go_on = asyncio.Event()
 
-    async def flip(database: Any, target: Any, claim: Claim, *rest: Any) -> None:
+    async def held_flip(database: Any, target: Any, claim: Claim, *rest: Any) -> None:
         if claim.job.import_id in held:
             await go_on.wait()
-        await original(database, target, claim, *rest)
+        await flip(database, target, claim, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(runner, "flip", flip)
+        patched.setattr(runner, "flip", held_flip)
         yield go_on
 
 

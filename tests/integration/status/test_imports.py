@@ -49,9 +49,22 @@ async def test_a_row_of_my_imports_has_the_published_members(api: Api) -> None:
 
 
 async def test_a_finished_import_is_at_a_hundred_percent(api: Api) -> None:
-    api.rows.started_import(api.rows.client(), None, state="SUCCEEDED", progress={"percent": 97})
+    import_id = str(api.rows.started_import(api.rows.client(), None, state="SUCCEEDED", progress={"percent": 97}))
     (row,) = await my_imports(api)
     assert (row["status"], row["progress"], row["reportName"]) == ("IMPORT COMPLETE", 100, "")
+    reply = await api.native.GetImport(status_pb2.GetImportRequest(import_id=import_id), metadata=as_())
+    assert getattr(reply, "import").progress == 100
+
+
+@pytest.mark.parametrize("state", ["OPEN", "QUEUED", "RUNNING", "PAUSED", "SUCCEEDED", "FAILED", "CANCELLED"])
+async def test_an_import_is_listed_as_it_is_shown(api: Api, state: str) -> None:
+    client_id = api.rows.client("Karbo")
+    error = {"error_code": "TRUNCATED", "error_message": "Too short."} if state == "FAILED" else {}
+    report_id = api.rows.report(client_id, "Q1")
+    import_id = api.rows.started_import(client_id, report_id, state=state, progress={"percent": 42}, **error)
+    shown = await api.answered(api.plextrac.GetMyImport(pb.GetMyImportRequest(id=str(import_id)), metadata=as_()))
+    (row,) = await my_imports(api)
+    assert row == {name: shown[name] for name in row}
 
 
 async def test_a_failed_import_says_why_and_where(api: Api) -> None:

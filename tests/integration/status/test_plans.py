@@ -92,9 +92,14 @@ def fill(rows: Rows) -> tuple[int, int]:
     return client_id, report_id
 
 
-async def test_my_imports_read_one_index_and_the_rest_by_primary_key(explained: Explained) -> None:
-    found, _ = await Imports(explained.adapter).list_own(IMPORTER, after=None, size=100)
-    assert len(found) == 3
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_my_imports_read_one_index_and_the_rest_by_primary_key(explained: Explained, is_whole: bool) -> None:
+    imports = Imports(explained.adapter)
+    if is_whole:
+        found, _ = await imports.list_own(IMPORTER, after=None, size=100)
+        assert len(found) == 3
+    else:
+        assert len(await imports.list_own_rows(IMPORTER, after=None, size=100)) == 3
     plan = explained.plan("(SELECT imports")
     assert "ix_imports_user" in plan
     for table in ("imports", "import_progress", "import_claims"):

@@ -3,16 +3,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from hythe.importer.v1 import importer_pb2
 from runtime import audit
 from runtime.audit import AuditEvent, AuditTrail
+from runtime.auth import note_object
+from runtime.context import noted_variable
 from runtime.errors import Unavailable
-from runtime.interceptors.auditing import ids_of
+from runtime.interceptors.auditing import Auditing, ids_of
+from runtime.interceptors.chain import Call
 from runtime.telemetry import AUDIT_EVENTS, configure_logging
+from tests.fakes.audit import FakeAudit
+from tests.fakes.people import ADMIN, calling
 
 
 def event(number: int) -> AuditEvent:
@@ -119,3 +124,31 @@ def test_of_a_request_only_names_of_things_are_kept() -> None:
         "key": ("c1/" + "a" * 300)[:200],
         "request_id": "once",
     }
+
+
+async def test_what_calls_at_the_same_time_have_made_is_not_mixed_up() -> None:
+    audit, both_are_in = FakeAudit(), asyncio.Barrier(2)
+    auditing = Auditing(audit)
+
+    async def make(number: int) -> None:
+        call = Call("hythe.identity.v1.IdentityService/CreateUser", False, {}, cast("Any", None))
+        with calling(ADMIN):
+            async with auditing(call):
+                await both_are_in.wait()
+                note_object(user_id=number)
+                # What a handler hands to another task is noted as well.
+                await asyncio.create_task(noting_key(number))
+                await both_are_in.wait()
+
+    await asyncio.gather(make(1), make(2))
+    noted = [event.object for event in audit.events]
+    assert sorted(noted, key=str) == [{"user_id": "1", "api_key_id": "1"}, {"user_id": "2", "api_key_id": "2"}]
+
+
+async def noting_key(number: int) -> None:
+    note_object(api_key_id=number)
+
+
+def test_outside_a_call_nothing_is_noted() -> None:
+    note_object(user_id=1)
+    assert noted_variable.get(None) is None

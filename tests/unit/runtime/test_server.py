@@ -24,7 +24,16 @@ from hythe.dialects.plextrac.v2 import plextrac_pb2, plextrac_pb2_grpc
 from hythe.identity.v1 import identity_pb2, identity_pb2_grpc
 from hythe.options.v1 import options_pb2
 from hythe.status.v1 import status_pb2, status_pb2_grpc
-from runtime.auth import ApiKey, Authenticator, Basic, act_as, current_credential, current_principal, current_request
+from runtime.auth import (
+    ApiKey,
+    Authenticator,
+    Basic,
+    act_as,
+    current_credential,
+    current_principal,
+    current_request,
+    note_object,
+)
 from runtime.channels import channel
 from runtime.context import Principal, Role
 from runtime.errors import NotFound, PayloadTooLarge, ServiceError, Unauthenticated
@@ -62,6 +71,7 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
         raise NotFound("USER_NOT_FOUND", "There is no user ✓.", user_id="5")
 
     async def CreateUser(self, request: Any, context: Any) -> identity_pb2.CreateUserResponse:
+        note_object(user_id=44)
         return identity_pb2.CreateUserResponse(password="secret")
 
     async def SetUserRole(self, request: Any, context: Any) -> identity_pb2.SetUserRoleResponse:
@@ -319,7 +329,7 @@ async def test_an_audited_call_is_noted_with_ids_and_without_content(running: Ru
     await running.stub.WhoAmI(identity_pb2.WhoAmIRequest(), metadata=signed())
     created, changed = running.audit.events
     assert (created.tenant_id, created.user_id, created.outcome, created.request_id) == (7, 1001, "OK", REQUEST_ID)
-    assert created.object == {}
+    assert created.object == {"user_id": "44"}
     assert (changed.outcome, changed.object) == ("INTERNAL", {"user_id": "44"})
     assert "new@example.com" not in repr(running.audit.events)
 

@@ -14,7 +14,17 @@ import re
 
 from services.importer.formats.kit.memo import Memo
 from services.importer.formats.kit.xmltext import has_common_references, has_noncharacter, resolved
-from services.importer.formats.nmap.report import SCRIPT_ID, SYSTEMS_LIMIT, Group, HostSeen, PortSeen, Script
+from services.importer.formats.nmap.report import (
+    SCRIPT_ID,
+    SYSTEMS_LIMIT,
+    Findings,
+    Group,
+    HostSeen,
+    PortSeen,
+    Row,
+    Script,
+    Service,
+)
 
 # No control character: XML forbids most of them, and turns line breaks into spaces.
 _VALUE = r'[^"<\x00-\x1f]*+'
@@ -65,11 +75,12 @@ _HEAD = re.compile(
 _OTHER_PORTS = re.compile(
     rf"<ports>\n?+{_any(_element('extraports', 'state count', _tag('extrareasons', 'reason count proto? ports?')))}"
 )
-_PORT = re.compile(
-    rf'protocol="({_VALUE})" portid="({_VALUE})">'
-    + _tag("state", "*state reason reason_ttl? reason_ip?")
-    + rf"(?:{_element('service', _SERVICE, _CPE)})?+({_any(_SCRIPT)})</port>\n?+"
+_PORT = re.compile(rf'protocol="({_VALUE})" portid="({_VALUE})">')
+_ABOUT_PORT = re.compile(
+    _tag("state", "*state reason reason_ttl? reason_ip?") + rf"(?:{_element('service', _SERVICE, _CPE)})?+"
 )
+_SCRIPTS = re.compile(_any(_SCRIPT))
+_PORT_END = "</port>"
 _TAIL = re.compile(
     r"\n?+"
     + _any(
@@ -92,7 +103,8 @@ _SYSTEMS = re.compile(_tag("osmatch", "*name", ""))
 _DEVICES = re.compile(_tag("osclass", "*type", ""))
 
 # What a port takes in memory besides its text.
-_PORT_BYTES = 1_000
+_PORT_BYTES = 800
+_KNOWN_BYTES = 6 << 20
 
 _VULNERS_TAG = f'<script id="{SCRIPT_ID}"'
 _VULNERS = re.compile(rf'<script id="{SCRIPT_ID}" output="({_VALUE})"(?: ?/>|>([^\0]*?)</script>)')
@@ -101,55 +113,74 @@ _ROWS = re.compile(_tag("table", "key?", rf"(?: ?+/>|>\n?+({_any(_ELEM)})</table
 _ELEMS = re.compile(_tag("elem", "*key?", f">({_TEXT})</elem>"))
 
 
-def host_of(raw: bytes, host: HostSeen, ports: Memo[str, PortSeen]) -> bool:
-    """Fill `host` from `raw`, which begins after `<host ` and ends with its end tag; False where only a parser can.
+class Plain:
+    """Reads plain hosts, and remembers ports, and states with services, that were seen before, by their text."""
 
-    `ports` are those seen before, by their text.
-    """
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    about = _HEAD.match(text)
-    if about is None or not has_common_references(text) or has_noncharacter(text):
-        return False
-    listed, _, tail = text[about.end() :].rpartition("</ports>")
-    if not _TAIL.fullmatch(tail) or _VULNERS_TAG in tail or (listed and not _ports(listed, host, ports)):
-        return False
-    host.state, addresses, names = about.groups("")
-    host.addresses = [(resolved(address), kind) for address, kind in _ADDRESSES.findall(addresses)]
-    host.hostnames = [resolved(name) for name in _HOSTNAMES.findall(names)]
-    if "<os>" in tail:
-        host.systems = [resolved(name) for name in _SYSTEMS.findall(tail)[:SYSTEMS_LIMIT]]
-        host.device = next((resolved(device) for device in _DEVICES.findall(tail) if device), "")
-    return True
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._ports: Memo[str, PortSeen] = Memo(_KNOWN_BYTES)
+        self._services: Memo[str, Service] = Memo(_KNOWN_BYTES)
 
+    def host(self, raw: bytes) -> HostSeen | None:
+        """The host in `raw`, which begins after `<host ` and ends with its end tag; None where only a parser can."""
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        about = _HEAD.match(text)
+        if about is None or not has_common_references(text) or has_noncharacter(text):
+            return None
+        begin, end = about.end(), text.find("</ports>")
+        tail = begin if end < 0 else end + len("</ports>")
+        if not _TAIL.fullmatch(text, tail) or text.find(_VULNERS_TAG, tail) >= 0:
+            return None
+        host = HostSeen(self._findings)
+        if end >= 0 and not self._read_ports(text[begin:end], host.ports):
+            return None
+        host.state, addresses, names = about.groups("")
+        host.addresses = [(resolved(address), kind) for address, kind in _ADDRESSES.findall(addresses)]
+        if names:
+            host.hostnames = [resolved(name) for name in _HOSTNAMES.findall(names)]
+        if text.find("<os>", tail) >= 0:
+            host.systems = [resolved(name) for name in _SYSTEMS.findall(text, tail)[:SYSTEMS_LIMIT]]
+            host.device = next((resolved(device) for device in _DEVICES.findall(text, tail) if device), "")
+        return host
 
-def _ports(listed: str, host: HostSeen, ports: Memo[str, PortSeen]) -> bool:
-    others, *pieces = listed.split("<port ")
-    if not _OTHER_PORTS.fullmatch(others):
-        return False
-    for piece in pieces:
-        port = ports.get(piece) or _port(piece, ports)
-        if port is None:
+    def _read_ports(self, listed: str, found: list[PortSeen]) -> bool:
+        others, *pieces = listed.split("<port ")
+        if not _OTHER_PORTS.fullmatch(others):
             return False
-        host.ports.append(port)
-    return True
+        recall = self._ports.get
+        for piece in pieces:
+            port = recall(piece) or self._port(piece)
+            if port is None:
+                return False
+            found.append(port)
+        return True
 
+    def _port(self, piece: str) -> PortSeen | None:
+        where = _PORT.match(piece)
+        content, closing, rest = piece.partition(_PORT_END)
+        if where is None or not closing or rest.strip("\n"):
+            return None
+        about, opening, scripts = content[where.end() :].partition("<script ")
+        service = self._services.get(about) or self._service(about)
+        if service is None or (opening and not _SCRIPTS.fullmatch(opening + scripts)):
+            return None
+        kept = []
+        if opening and _VULNERS_TAG in content:
+            kept = [_script(text, body) for text, body in _VULNERS.findall(content)]
+        port = PortSeen(resolved(where[1]), resolved(where[2]), service, kept)
+        self._ports.put(piece, port, len(piece) + _PORT_BYTES)
+        return port
 
-def _port(piece: str, ports: Memo[str, PortSeen]) -> PortSeen | None:
-    found = _PORT.fullmatch(piece)
-    if found is None:
-        return None
-    values = found.groups("")
-    if "&" in piece:
-        values = tuple(map(resolved, values[:-1])) + values[-1:]
-    port = PortSeen(values[0], values[1], values[2], values[3:8])
-    scripts = values[8]
-    if _VULNERS_TAG in scripts:
-        port.scripts = [_script(text, body) for text, body in _VULNERS.findall(scripts)]
-    ports.put(piece, port, len(piece) + _PORT_BYTES)
-    return port
+    def _service(self, about: str) -> Service | None:
+        found = _ABOUT_PORT.fullmatch(about)
+        if found is None:
+            return None
+        service = Service(*map(resolved, found.groups("")))
+        self._services.put(about, service, len(about) + _PORT_BYTES)
+        return service
 
 
 def _script(output: str, body: str) -> Script:
@@ -159,6 +190,6 @@ def _script(output: str, body: str) -> Script:
     return Script(resolved(output), groups)
 
 
-def _row(elements: str) -> dict[str, str]:
+def _row(elements: str) -> Row:
     row = dict(_ELEMS.findall(elements))
     return {resolved(key): resolved(text) for key, text in row.items()} if "&" in elements else row

@@ -8,67 +8,51 @@ from services.importer.formats.kit.addresses import ip_address, mac_address
 from services.importer.formats.kit.evidence import cautions_of
 from services.importer.formats.kit.format import RecordError
 from services.importer.formats.kit.values import NAME_LIMIT, PORT_MAX, line, whole
-from services.importer.formats.nmap.report import HostSeen, PortSeen, Weakness
+from services.importer.formats.nmap.report import Findings, HostSeen, PortMade, PortSeen, Weakness
 from services.importer.formats.nmap.vulners import weaknesses_of
-from services.importer.targets.findings.records import (
-    AffectedAsset,
-    Asset,
-    Caution,
-    FindingsRecord,
-    Port,
-)
+from services.importer.targets.findings.records import AffectedAsset, Asset, Caution, FindingsRecord, Port
 
-_DEVICES = {
-    "WAP": "Network Device",
-    "broadband router": "Network Device",
-    "firewall": "Network Device",
-    "load balancer": "Network Device",
-    "router": "Network Device",
-    "switch": "Network Device",
-}
+_NETWORK_DEVICES = frozenset({"WAP", "broadband router", "firewall", "load balancer", "router", "switch"})
 
 
 def read_assets(raw: HostSeen) -> tuple[FindingsRecord, ...]:
     """Hosts that are up, as assets; nothing else."""
     if not _is_up(raw):
         return ()
-    return (_asset(raw, "First seen in an Nmap import."), *_cautions(raw))
+    made = _ports(raw)
+    return (_asset(raw, made, "First seen in an Nmap import."), *_cautions(raw, made))
 
 
 def read(raw: HostSeen) -> tuple[FindingsRecord, ...]:
     """Hosts that are up, as assets, and what vulners knows about the software on them."""
     if not _is_up(raw):
         return ()
-    asset = _asset(raw, "")
+    made = _ports(raw)
+    asset = _asset(raw, made, "")
     records: list[FindingsRecord] = [asset]
-    for port in raw.ports:
-        if port.weaknesses:
-            number = min(whole(port.number) or 0, PORT_MAX)
-            service = line(port.service[0])
-            records += _affected(asset.ref, port.weaknesses, number, port.protocol[:NAME_LIMIT].lower(), service)
+    for seen, (port, weaknesses, _) in zip(raw.ports, made, strict=True):
+        if weaknesses:
+            number = port.number if port is not None else min(whole(seen.number) or 0, PORT_MAX)
+            place = AffectedAsset("", asset.ref, number, _protocol(seen), seen.service.name[:NAME_LIMIT])
+            records += _affected(place, weaknesses)
     if raw.scripts:
-        records += _affected(asset.ref, weaknesses_of(raw.scripts, raw.findings), 0, "", "")
-    records += _cautions(raw)
+        records += _affected(AffectedAsset("", asset.ref), weaknesses_of(raw.scripts, raw.findings))
+    records += _cautions(raw, made)
     return tuple(records)
 
 
 def _is_up(raw: HostSeen) -> bool:
     # Without a status the host is there because something answered.
-    return raw.state in {"up", ""}
+    return raw.state == "up" or not raw.state
 
 
-def _asset(raw: HostSeen, description: str) -> Asset:
-    ips, mac, opened = [], "", []
+def _asset(raw: HostSeen, made: list[PortMade], description: str) -> Asset:
+    ips, mac = [], ""
     for address, kind in raw.addresses:
         if kind == "mac":
             mac = mac or address
         elif (ip := ip_address(address)) and ip not in ips:
             ips.append(ip)
-    for port in raw.ports:
-        if not port.is_made:
-            _make(port, raw)
-        if port.open_port is not None:
-            opened.append(port.open_port)
     name = next(filter(None, map(line, raw.hostnames)), "")
     ref = ips[0] if ips else mac[:NAME_LIMIT] or name
     if not ref:
@@ -78,39 +62,50 @@ def _asset(raw: HostSeen, description: str) -> Asset:
         name=name or ref,
         hostname=name,
         ips=tuple(ips),
-        mac=mac_address(mac),
-        operating_systems=(line(raw.systems[0]),) if raw.systems and raw.systems[0].strip() else (),
-        type=_DEVICES.get(raw.device, ""),
+        mac=mac_address(mac) if mac else "",
+        operating_systems=tuple(line(system) for system in raw.systems[:1] if system),
+        type="Network Device" if raw.device in _NETWORK_DEVICES else "",
         description=description,
-        ports=tuple(opened),
+        ports=tuple([each.port for each in made if each.port is not None]),
     )
 
 
-def _make(port: PortSeen, raw: HostSeen) -> None:
-    """Fill in what a port gives, the same for every host that has it."""
-    number = whole(port.number)
-    if port.state == "open" and number is not None and number <= PORT_MAX:
-        name, *told, tunnel = port.service
-        name = f"{tunnel}/{name}" if tunnel else name
-        version = " ".join(filter(None, told))
-        port.open_port = Port(number, port.protocol[:NAME_LIMIT].lower(), name[:NAME_LIMIT], version[:NAME_LIMIT])
-    port.is_invalid = port.state == "open" and port.open_port is None
-    port.weaknesses = weaknesses_of(port.scripts, raw.findings) if port.scripts else ()
-    port.is_made = True
+def _ports(raw: HostSeen) -> list[PortMade]:
+    """What the ports give, made once for each that reads the same."""
+    return [port.made or _made(port, raw.findings) for port in raw.ports]
 
 
-def _cautions(raw: HostSeen) -> Iterable[Caution]:
-    for port in raw.ports:
-        if port.is_invalid:
-            told = line(port.number, 40)
-            yield Caution("INVALID_PORT", f'The port "{told}" is not a number from 0 to {PORT_MAX}.')
-    yield from (Caution(*note) for note in raw.notes)
+def _made(seen: PortSeen, findings: Findings) -> PortMade:
+    state, name, product, version, extra, tunnel = seen.service
+    number = whole(seen.number)
+    port, caution = None, None
+    if state == "open":
+        if number is None or number > PORT_MAX:
+            told = f'The port "{line(seen.number, 40)}" is not a number from 0 to {PORT_MAX}.'
+            caution = ("INVALID_PORT", told)
+        else:
+            software = " ".join(filter(None, (product, version, extra)))[:NAME_LIMIT]
+            service = f"{tunnel}/{name}" if tunnel else name
+            port = Port(number, _protocol(seen), service[:NAME_LIMIT], software)
+    weaknesses = weaknesses_of(seen.scripts, findings) if seen.scripts else ()
+    seen.made = PortMade(port, weaknesses, caution)
+    return seen.made
 
 
-def _affected(
-    ref: str, weaknesses: tuple[Weakness, ...], port: int, protocol: str, service: str
-) -> Iterable[FindingsRecord]:
+def _protocol(seen: PortSeen) -> str:
+    return seen.protocol[:NAME_LIMIT].lower()
+
+
+def _cautions(raw: HostSeen, made: list[PortMade]) -> list[Caution]:
+    told = [each.caution for each in made if each.caution is not None]
+    return [Caution(*each) for each in (*told, *raw.notes)]
+
+
+def _affected(place: AffectedAsset, weaknesses: Iterable[Weakness]) -> Iterable[FindingsRecord]:
+    """The findings, each with an instance at this place."""
     for finding, notes, proof in weaknesses:
         yield finding
-        yield AffectedAsset(finding.key, ref, port, protocol, service, notes=notes, evidence=proof)
+        yield AffectedAsset(
+            finding.key, place.asset, place.port, place.protocol, place.service, notes=notes, evidence=proof
+        )
         yield from cautions_of(proof)

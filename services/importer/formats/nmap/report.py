@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.importer.formats.kit.encoding import Note
@@ -12,20 +11,22 @@ from services.importer.targets.findings.records import Evidence, Finding, Port
 SCRIPT_ID = "vulners"
 SYSTEMS_LIMIT = 5
 
+Row = dict[str, str]
+Findings = Memo[tuple[str, ...], Finding]
+
 
 class Group(NamedTuple):
     """What the script says about one product: its CPE or name, and one map of values for each vulnerability."""
 
     product: str
-    rows: list[dict[str, str]]
+    rows: list[Row]
 
 
-@dataclass(slots=True)
-class Script:
-    """One output of the vulners script."""
+class Script(NamedTuple):
+    """One output of the vulners script: its text, and its tables where it has any."""
 
     output: str
-    groups: list[Group] = field(default_factory=list)
+    groups: list[Group]
 
 
 class Weakness(NamedTuple):
@@ -36,34 +37,50 @@ class Weakness(NamedTuple):
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(slots=True)
-class PortSeen:
-    """One `port`, shared by all hosts where it reads the same; `open_port` and `weaknesses` are kept here once made.
+class Service(NamedTuple):
+    """State and service of a port: the same for many ports of many hosts."""
 
-    `service` is name, product, version, extra information and tunnel.
-    """
-
-    protocol: str
-    number: str
     state: str = ""
-    service: tuple[str, ...] = ("", "", "", "", "")
-    scripts: list[Script] = field(default_factory=list)
-    is_made: bool = False
-    is_invalid: bool = False
-    open_port: Port | None = None
+    name: str = ""
+    product: str = ""
+    version: str = ""
+    extra: str = ""
+    tunnel: str = ""
+
+
+class PortSeen:
+    """One `port`, shared by all hosts where it reads the same. `made` is kept here once read."""
+
+    __slots__ = ("made", "number", "protocol", "scripts", "service")
+
+    def __init__(self, protocol: str, number: str, service: Service, scripts: list[Script]) -> None:
+        self.protocol = protocol
+        self.number = number
+        self.service = service
+        self.scripts = scripts
+        self.made: PortMade | None = None
+
+
+class PortMade(NamedTuple):
+    """What a port gives: the port if it is open and has a good number, what is weak there, and what is odd."""
+
+    port: Port | None
     weaknesses: tuple[Weakness, ...] = ()
+    caution: tuple[str, str] | None = None
 
 
-@dataclass(slots=True)
 class HostSeen:
     """One `host`, its addresses with their kind. `findings` is shared by all hosts: a vulnerability is one object."""
 
-    findings: Memo[tuple[object, ...], Finding]
-    state: str = ""
-    addresses: list[tuple[str, str]] = field(default_factory=list)
-    hostnames: list[str] = field(default_factory=list)
-    ports: list[PortSeen] = field(default_factory=list)
-    systems: list[str] = field(default_factory=list)
-    device: str = ""
-    scripts: list[Script] = field(default_factory=list)
-    notes: tuple[Note, ...] = ()
+    __slots__ = ("addresses", "device", "findings", "hostnames", "notes", "ports", "scripts", "state", "systems")
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.state = ""
+        self.addresses: list[tuple[str, str]] = []
+        self.hostnames: list[str] = []
+        self.ports: list[PortSeen] = []
+        self.systems: list[str] = []
+        self.device = ""
+        self.scripts: list[Script] = []
+        self.notes: tuple[Note, ...] = ()

@@ -9,28 +9,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from services.importer.formats.kit.cvss import system_of
 from services.importer.formats.kit.evidence import evidence
 from services.importer.formats.kit.identifiers import cves_in
-from services.importer.formats.kit.memo import Memo
 from services.importer.formats.kit.severity import severity_of_score, severity_of_word
 from services.importer.formats.kit.values import (
     KEY_LIMIT,
     TEXT_LIMIT,
     TITLE_LIMIT,
+    URL_LIMIT,
     decimal,
     finding_key,
     line,
     title_number,
     unique_lines,
 )
-from services.importer.formats.nmap.report import Group, Script, Weakness
+from services.importer.formats.nmap.report import Findings, Group, Row, Script, Weakness
 from services.importer.targets.findings.records import Finding, Score, Severity
 
 SOURCE = "Nmap Vulners"
-
-Row = dict[str, str]
 
 # A line of the text: id, score, address and mark with tabs between. Since 1.4 the score reads "cvss3.1: 7.5".
 _ROW = re.compile(
@@ -40,71 +39,76 @@ _ROW = re.compile(
     re.ASCII,
 )
 _TYPE_IN_ADDRESS = re.compile(r"https?://vulners\.com/([a-z0-9_-]{1,40})/")
-_FIELDS = ("ai_score", "epss", "epss_percentile", "exploit_known", "exploitation", "kev", "published")
+_FIELDS = ("type", "ai_score", "epss", "epss_percentile", "exploit_known", "exploitation", "kev", "published")
+_ABOUT = "The Vulners database lists %s for software whose version Nmap detected. The version alone was compared."
 _HIGHEST = 10.0
-_ROWS = 20_000
+# What a finding takes in memory besides its references.
+_FINDING_BYTES = 1_500
 
 
-def weaknesses_of(scripts: Iterable[Script], findings: Memo[tuple[object, ...], Finding]) -> tuple[Weakness, ...]:
+def weaknesses_of(scripts: Iterable[Script], findings: Findings) -> tuple[Weakness, ...]:
     """The findings of these outputs, each once with all its products. `findings` makes equal ones one object."""
-    found: dict[str, list[tuple[str, Row]]] = {}
+    found: dict[str, Seen] = {}
     for script in scripts:
-        for group in script.groups or _groups_in(script.output):
-            for row in group.rows[:_ROWS]:
-                if row.get("id", "").strip():
-                    found.setdefault(_name(row), []).append((group.product, row))
-    links: dict[str, list[Row]] = {}
-    for name in [name for name in found if not _is_cve(name)]:
-        row = found[name][0][1]
+        for product, rows in script.groups or _groups_in(script.output):
+            for row in rows:
+                if name := _name(row):
+                    seen = found.setdefault(name, Seen(row, [], []))
+                    if product and product not in seen.products:
+                        seen.products.append(product)
+    others = [name for name in found if not _is_cve(name)]
+    for name in others:
+        row = found[name].row
         named = [cve for cve in cves_in((name, row.get("title", ""), row.get("href", ""))) if cve in found]
         for cve in named:
-            links.setdefault(cve, []).append(row)
+            found[cve].links.append(row)
         if named:
             del found[name]
-    return tuple(_weakness(name, seen, links.get(name, []), findings) for name, seen in found.items())
+    return tuple(_weakness(name, seen, findings) for name, seen in found.items())
 
 
-def _weakness(
-    name: str, seen: list[tuple[str, Row]], links: list[Row], findings: Memo[tuple[object, ...], Finding]
-) -> Weakness:
-    row = seen[0][1]
-    references = unique_lines(*(_address(each) for each in (row, *links)), row.get("source_href", ""))
-    has_exploit = any(_is_exploit(each) for each in (row, *links))
-    key = (name, references, has_exploit, *(row.get(part, "") for part in ("cvss", "cvss_type", "title", *_FIELDS)))
+class Seen(NamedTuple):
+    """One id in an output: its first row, the products that have it, the rows of exploits that name it."""
+
+    row: Row
+    products: list[str]
+    links: list[Row]
+
+
+def _weakness(name: str, seen: Seen, findings: Findings) -> Weakness:
+    row, products, links = seen
+    # A row says all about the finding, and so do the ids and types of its links.
+    key = (*row.values(), *(part for link in links for part in link.values()))
     finding = findings.get(key)
     if finding is None:
-        finding = _finding(name, row, references, has_exploit)
-        findings.put(key, finding, 500 + 2 * len(references))
-    products = list(dict.fromkeys(line(product) for product, _ in seen if product))
-    shown = "\n".join(f"{product}\n    {name}\t{row.get('cvss', '')}\t{_address(row)}" for product in products or ["?"])
+        finding = _finding(name, row, links)
+        findings.put(key, finding, _FINDING_BYTES + len(finding.references))
+    score, address = row.get("cvss", ""), _address(row)
+    shown = "\n".join([f"{product}\n    {name}\t{score}\t{address}" for product in products or ("?",)])
     return Weakness(finding, "\n".join(products)[:TEXT_LIMIT], (evidence("vulners", shown),))
 
 
-def _finding(name: str, row: Row, references: str, has_exploit: bool) -> Finding:
+def _finding(name: str, row: Row, links: list[Row]) -> Finding:
     base = decimal(row.get("cvss", ""))
     base = base if base is not None and base <= _HIGHEST else None
     severity = severity_of_word(row.get("severity", "")) if base is None else severity_of_score(base)
     # Before the script named the version, the scores were those of CVSS 2.
-    system = system_of(row.get("cvss_type", "")) or "cvss2"
+    system = system_of(row["cvss_type"]) if "cvss_type" in row else ""
     title = line(row.get("title", ""), TITLE_LIMIT)
-    about = (
-        f"The Vulners database lists {name} for software whose version Nmap detected. The version alone was compared."
-    )
-    fields = {part: line(row[part]) for part in _FIELDS if row.get(part)}
-    if kind := line(row.get("type", "")):
-        fields["type"] = kind
-    if has_exploit:
+    fields = {part: line(row[part]) for part in _FIELDS if part in row}
+    if _is_exploit(row) or any(map(_is_exploit, links)):
         fields["exploit_available"] = "true"
+    addresses = (_address(row), row.get("source_href", ""), *map(_address, links))
     return Finding(
         key=finding_key(name, name),
         number=title_number(name),
         title=name,
         severity=Severity.INFORMATIONAL if severity is None else severity,
-        description=f"{title}\n\n{about}" if title and title != name else about,
-        references=references[:TEXT_LIMIT],
+        description=f"{title}\n\n{_ABOUT % name}" if title and title != name else _ABOUT % name,
+        references=unique_lines(*addresses)[:TEXT_LIMIT] if any(addresses[1:]) else addresses[0],
         source=SOURCE,
         cves=cves_in((name, title)),
-        scores=() if base is None else (Score(system, "", base),),
+        scores=() if base is None else (Score(system or "cvss2", "", base),),
         fields=fields,
     )
 
@@ -122,7 +126,7 @@ def _groups_in(output: str) -> list[Group]:
 
 
 def _name(row: Row) -> str:
-    name = line(row["id"], KEY_LIMIT)
+    name = line(row.get("id", ""), KEY_LIMIT)
     return name.upper() if _is_cve(name) else name
 
 
@@ -131,10 +135,10 @@ def _is_cve(name: str) -> bool:
 
 
 def _is_exploit(row: Row) -> bool:
-    return row.get("is_exploit", "").strip().lower() not in {"", "false"}
+    return row.get("is_exploit", "false").strip().lower() not in {"", "false"}
 
 
 def _address(row: Row) -> str:
     if href := row.get("href", "").strip():
-        return href if href.startswith(("http://", "https://")) else ""
+        return href[:URL_LIMIT] if href.startswith(("http://", "https://")) else ""
     return f"https://vulners.com/{line(row.get('type', ''), 40) or 'search'}/{line(row['id'], KEY_LIMIT)}"

@@ -12,14 +12,22 @@ from services.importer.formats.kit.fragments import Fragments
 from services.importer.formats.kit.looks import xml_root
 from services.importer.formats.kit.memo import Memo
 from services.importer.formats.kit.xml import Attributes, XmlReader, items
-from services.importer.formats.nmap.plain import host_of
-from services.importer.formats.nmap.report import SCRIPT_ID, SYSTEMS_LIMIT, Group, HostSeen, PortSeen, Script
-from services.importer.targets.findings.records import Finding
+from services.importer.formats.nmap.plain import Plain
+from services.importer.formats.nmap.report import (
+    SCRIPT_ID,
+    SYSTEMS_LIMIT,
+    Findings,
+    Group,
+    HostSeen,
+    PortSeen,
+    Script,
+    Service,
+)
 
 ROOT = "nmaprun"
 
 _PATH = f"{ROOT}/host"
-_KNOWN_BYTES = 8 << 20
+_KNOWN_FINDINGS_BYTES = 4 << 20
 _SERVICE = ("name", "product", "version", "extrainfo", "tunnel")
 # A table of the script is a product; a table in it is one vulnerability.
 _PRODUCT_LEVEL, _ROW_LEVEL = 1, 2
@@ -72,8 +80,8 @@ class _Report:
         self._script: Script | None = None
         self._level = 0
         self._key = ""
-        self._ports: Memo[str, PortSeen] = Memo(_KNOWN_BYTES)
-        self._findings: Memo[tuple[object, ...], Finding] = Memo(_KNOWN_BYTES)
+        self._findings: Findings = Memo(_KNOWN_FINDINGS_BYTES)
+        self._plain = Plain(self._findings)
 
     def _root(self, attributes: Attributes) -> None:
         if (scanner := attributes.get("scanner", "nmap")) != "nmap":
@@ -116,15 +124,15 @@ class _Report:
             self._host.device = attributes.get("type", "")
 
     def _port_begins(self, attributes: Attributes) -> None:
-        self._port = PortSeen(attributes.get("protocol", ""), attributes.get("portid", ""))
+        self._port = PortSeen(attributes.get("protocol", ""), attributes.get("portid", ""), Service(), [])
 
     def _state(self, attributes: Attributes) -> None:
         if self._port is not None:
-            self._port.state = attributes.get("state", "")
+            self._port.service = self._port.service._replace(state=attributes.get("state", ""))
 
     def _service(self, attributes: Attributes) -> None:
         if self._port is not None:
-            self._port.service = tuple(attributes.get(name, "") for name in _SERVICE)
+            self._port.service = Service(self._port.service.state, *(attributes.get(name, "") for name in _SERVICE))
 
     def _port_ends(self, text: str) -> None:
         if self._host is not None and self._port is not None:
@@ -136,7 +144,7 @@ class _Report:
         if self._host is None or attributes.get("id") != SCRIPT_ID:
             self._script = None
             return
-        self._script = Script(attributes.get("output", ""))
+        self._script = Script(attributes.get("output", ""), [])
         (self._host if self._port is None else self._port).scripts.append(self._script)
 
     def _script_ends(self, text: str) -> None:
@@ -168,8 +176,8 @@ class _Report:
         return self._host is None
 
     def recall(self, fragment: bytes) -> bool:
-        host = HostSeen(self._findings)
-        if not host_of(fragment, host, self._ports):
+        host = self._plain.host(fragment)
+        if host is None:
             return False
         self._give(host, self.reader.position(_PATH))
         return True

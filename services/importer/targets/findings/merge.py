@@ -1,8 +1,8 @@
 """The merge of a findings import: definitions, assets, instances, proof, in set-based SQL inside the flip.
 
 Each step leaves a small temporary table (`merge_…`) that says which staged row became which target row; the next steps
-join those. Temporary tables are analysed as soon as they are filled, because the planner knows nothing of a table that
-is seconds old.
+join those. Temporary tables of some size are analysed as soon as they are filled, because the planner knows nothing of
+a table that is seconds old.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ class Merge:
         return await self.connection.execute(clause, used)
 
     async def table(self, name: str, query: str, **more: Any) -> int:
-        """Makes and analyses a temporary table of this transaction; answers its rows."""
+        """Makes a temporary table of this transaction; answers its rows. One of some size is analysed."""
         result = await self.run(f"CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {query}", **more)
-        await self.run(f"ANALYZE {name}")
+        if result.rowcount > SMALL_IMPORT_ROWS:
+            await self.run(f"ANALYZE {name}")
         return result.rowcount
 
     async def count(self, query: str, **more: Any) -> int:

@@ -83,7 +83,6 @@ async def _label(merge: Merge) -> None:
     )
     await merge.run("UPDATE merge_refs SET asset_id = label + :existing WHERE label < 0", existing=_EXISTING)
     await merge.run("UPDATE merge_refs r SET asset_id = n.asset_id FROM merge_new_assets n WHERE n.label = r.label")
-    await merge.run("ANALYZE merge_refs")
 
 
 async def _gather(merge: Merge) -> None:
