@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from bench import flaws, flip, large, listing, small, startup, trigger, upload
+from bench import flaws, flip, large, listing, parse, small, startup, trigger, upload
 from bench.live import Live, live
 from bench.options import Options, say
 from bench.rows import Row, show
@@ -30,7 +30,7 @@ ON_A_STACK: dict[str, Measure] = {
     "flip": flip.measure,
     "listing": listing.measure,
 }
-ALONE: dict[str, Callable[[Options], list[Row]]] = {"startup": startup.measure}
+ALONE: dict[str, Callable[[Options], list[Row]]] = {"startup": startup.measure, "parse": parse.measure}
 NAMES = (*ALONE, *ON_A_STACK)
 
 

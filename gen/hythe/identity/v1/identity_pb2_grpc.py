@@ -220,7 +220,7 @@ class IdentityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotatePassword(self, request, context):
-        """A new password for a user; every token of the old one is refused from now on.
+        """A new password for a user. No token of the old one can be renewed from now on; those that are out run out within 15 minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

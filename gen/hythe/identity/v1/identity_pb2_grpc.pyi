@@ -52,7 +52,7 @@ class IdentityServiceStub:
     SetUserDisabled: _grpc.UnaryUnaryMultiCallable[_identity_pb2.SetUserDisabledRequest, _identity_pb2.SetUserDisabledResponse]
     SetUserRole: _grpc.UnaryUnaryMultiCallable[_identity_pb2.SetUserRoleRequest, _identity_pb2.SetUserRoleResponse]
     RotatePassword: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RotatePasswordRequest, _identity_pb2.RotatePasswordResponse]
-    """A new password for a user; every token of the old one is refused from now on."""
+    """A new password for a user. No token of the old one can be renewed from now on; those that are out run out within 15 minutes."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]
     """API keys: opaque credentials of a user or a service account. The key itself is shown once."""
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]
@@ -88,7 +88,7 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     SetUserDisabled: _aio.UnaryUnaryMultiCallable[_identity_pb2.SetUserDisabledRequest, _identity_pb2.SetUserDisabledResponse]  # type: ignore[assignment]
     SetUserRole: _aio.UnaryUnaryMultiCallable[_identity_pb2.SetUserRoleRequest, _identity_pb2.SetUserRoleResponse]  # type: ignore[assignment]
     RotatePassword: _aio.UnaryUnaryMultiCallable[_identity_pb2.RotatePasswordRequest, _identity_pb2.RotatePasswordResponse]  # type: ignore[assignment]
-    """A new password for a user; every token of the old one is refused from now on."""
+    """A new password for a user. No token of the old one can be renewed from now on; those that are out run out within 15 minutes."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateApiKeyRequest, _identity_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """API keys: opaque credentials of a user or a service account. The key itself is shown once."""
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListApiKeysRequest, _identity_pb2.ListApiKeysResponse]  # type: ignore[assignment]
@@ -199,7 +199,7 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.RotatePasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.RotatePasswordResponse, _abc.Awaitable[_identity_pb2.RotatePasswordResponse]]:
-        """A new password for a user; every token of the old one is refused from now on."""
+        """A new password for a user. No token of the old one can be renewed from now on; those that are out run out within 15 minutes."""
 
     @_abc_1.abstractmethod
     def CreateApiKey(

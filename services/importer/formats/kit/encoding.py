@@ -116,7 +116,7 @@ class Utf8Blocks:
 
     def mend(self, data: bytes) -> bytes:
         """`data`, which may not begin or end within a character, with what is not valid replaced and noted."""
-        if is_tidy(data):
+        if (data.isascii() and data.translate(_CONTROLS_MARKED) == data) or tidy_text(data) is not None:
             return data
         replaced = 0
         try:
@@ -169,17 +169,15 @@ class Utf8Blocks:
             self.notes.append(Note("INVALID_TEXT", message))
 
 
-def is_tidy(data: bytes) -> bool:
-    """Is `data` valid UTF-8 without characters that XML forbids?"""
+def tidy_text(data: bytes) -> str | None:
+    """`data` as text where it is valid UTF-8 without characters that XML forbids; else None."""
     if data.translate(_CONTROLS_MARKED) != data:
-        return False
-    if data.isascii():
-        return True
+        return None
     try:
-        data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
-        return False
-    return b"\xef\xbf" not in data or _NONCHARACTER.search(data) is None
+        return None
+    return None if not data.isascii() and ("\ufffe" in text or "\uffff" in text) else text
 
 
 def _unfinished(data: bytes) -> int:

@@ -17,13 +17,13 @@ def evidence(caption: str, text: str) -> Evidence:
     return Evidence(caption, text[:EVIDENCE_LIMIT], len(text))
 
 
-def cautions_of(pieces: tuple[Evidence, ...]) -> tuple[Caution, ...]:
+def cautions_of(pieces: tuple[Evidence, ...]) -> list[Caution]:
     """One caution for each piece that was cut."""
-    return tuple(
+    return [
         Caution("EVIDENCE_CUT", f"{piece.caption} has {piece.length} characters; the first {EVIDENCE_LIMIT} are kept.")
         for piece in pieces
         if piece.length > EVIDENCE_LIMIT
-    )
+    ]
 
 
 def body_text(data: bytes) -> str:

@@ -21,7 +21,7 @@ PORT_MAX = 65_535
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DECIMAL = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
-_WHOLE = re.compile(r"\d{1,18}", re.ASCII)
+_WHOLE_DIGITS = 18
 _TITLE_NUMBERS = 10**8
 
 
@@ -72,7 +72,7 @@ def decimal(text: str) -> float | None:
 def whole(text: str) -> int | None:
     """A whole number from 0 up, at most 18 digits; None for anything else."""
     text = text.strip()
-    return int(text) if _WHOLE.fullmatch(text) else None
+    return int(text) if text.isdigit() and text.isascii() and len(text) <= _WHOLE_DIGITS else None
 
 
 def port_number(text: str) -> int:

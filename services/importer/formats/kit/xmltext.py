@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from services.importer.formats.kit.encoding import REPLACEMENT, is_tidy
+from services.importer.formats.kit.encoding import REPLACEMENT, tidy_text
 
 # References to characters that XML 1.0 does not have. Expat stops at one for good, so they are replaced beforehand.
 _FORBIDDEN_REFERENCE = re.compile(
@@ -57,12 +57,14 @@ def plain_text(raw: bytes) -> str | None:
     That is where something is not valid, or there is markup or a reference of another kind than the common ones.
     """
     # Text must not hold `]]>`; any `>` is written as a reference by the tools, and a search for one byte is cheap.
-    if b"<" in raw or b">" in raw or not is_tidy(raw):
+    if b"<" in raw or b">" in raw or (text := tidy_text(raw)) is None:
         return None
-    if b"\r" in raw:
-        raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    text = raw.decode("utf-8")
-    return resolved(text) if has_common_references(text) else None
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if references := text.count("&"):
+        text, found = _COMMON_REFERENCE.subn(_character, text)
+        return text if found == references else None
+    return text
 
 
 def has_common_references(text: str) -> bool:

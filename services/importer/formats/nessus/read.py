@@ -95,7 +95,7 @@ _NETWORK_DEVICES = frozenset({"firewall", "load-balancer", "router", "switch", "
 def read(raw: ReportItem) -> tuple[FindingsRecord, ...]:
     host = raw.host
     asset = host.asset = host.asset or _asset(host)
-    notes = tuple(Caution(*note) for note in raw.notes)
+    notes = [Caution(*note) for note in raw.notes]
     if raw.definition is None:
         return (asset, *notes)
     finding, notes_on_host, cautions = _made_once(raw.definition)

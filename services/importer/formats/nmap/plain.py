@@ -82,18 +82,16 @@ _ABOUT_PORT = re.compile(
 _SCRIPTS = re.compile(_any(_SCRIPT))
 _PORT_END = "</port>"
 _TAIL = re.compile(
-    r"\n?+"
+    rf"\n?+(?P<system>{_SYSTEM})?+\n?+"
     + _any(
-        _SYSTEM,
         _tag("uptime", "seconds lastboot"),
         _tag("distance", "value"),
         _tag("tcpsequence", "index difficulty values"),
         _tag("ipidsequence", "class values"),
         _tag("tcptssequence", "class values?"),
-        _element("hostscript", "", _SCRIPT),
-        _element("trace", "port? proto?", _tag("hop", "ttl ipaddr? rtt? host?")),
-        _tag("times", "srtt rttvar to"),
     )
+    + rf"(?P<scripts>{_element('hostscript', '', _SCRIPT)})?+\n?+"
+    + _any(_element("trace", "port? proto?", _tag("hop", "ttl ipaddr? rtt? host?")), _tag("times", "srtt rttvar to"))
     + "</host>"
 )
 
@@ -130,9 +128,9 @@ class Plain:
         about = _HEAD.match(text)
         if about is None or not has_common_references(text) or has_noncharacter(text):
             return None
-        begin, end = about.end(), text.find("</ports>")
-        tail = begin if end < 0 else end + len("</ports>")
-        if not _TAIL.fullmatch(text, tail) or text.find(_VULNERS_TAG, tail) >= 0:
+        begin, end = about.end(), text.rfind("</ports>")
+        tail = _TAIL.fullmatch(text, begin if end < 0 else end + len("</ports>"))
+        if tail is None or (tail["scripts"] and _VULNERS_TAG in tail["scripts"]):
             return None
         host = HostSeen(self._findings)
         if end >= 0 and not self._read_ports(text[begin:end], host.ports):
@@ -141,9 +139,9 @@ class Plain:
         host.addresses = [(resolved(address), kind) for address, kind in _ADDRESSES.findall(addresses)]
         if names:
             host.hostnames = [resolved(name) for name in _HOSTNAMES.findall(names)]
-        if text.find("<os>", tail) >= 0:
-            host.systems = [resolved(name) for name in _SYSTEMS.findall(text, tail)[:SYSTEMS_LIMIT]]
-            host.device = next((resolved(device) for device in _DEVICES.findall(text, tail) if device), "")
+        if system := tail["system"]:
+            host.systems = [resolved(name) for name in _SYSTEMS.findall(system)[:SYSTEMS_LIMIT]]
+            host.device = next((resolved(device) for device in _DEVICES.findall(system) if device), "")
         return host
 
     def _read_ports(self, listed: str, found: list[PortSeen]) -> bool:
@@ -178,7 +176,7 @@ class Plain:
         found = _ABOUT_PORT.fullmatch(about)
         if found is None:
             return None
-        service = Service(*map(resolved, found.groups("")))
+        service = Service(tuple(map(resolved, found.groups(""))))
         self._services.put(about, service, len(about) + _PORT_BYTES)
         return service
 

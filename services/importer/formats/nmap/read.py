@@ -8,37 +8,33 @@ from services.importer.formats.kit.addresses import ip_address, mac_address
 from services.importer.formats.kit.evidence import cautions_of
 from services.importer.formats.kit.format import RecordError
 from services.importer.formats.kit.values import NAME_LIMIT, PORT_MAX, line, whole
-from services.importer.formats.nmap.report import Findings, HostSeen, PortMade, PortSeen, Weakness
+from services.importer.formats.nmap.report import Findings, HostSeen, PortSeen, Service, Weakness
 from services.importer.formats.nmap.vulners import weaknesses_of
 from services.importer.targets.findings.records import AffectedAsset, Asset, Caution, FindingsRecord, Port
 
 _NETWORK_DEVICES = frozenset({"WAP", "broadband router", "firewall", "load balancer", "router", "switch"})
 
 
-def read_assets(raw: HostSeen) -> tuple[FindingsRecord, ...]:
+def read_assets(raw: HostSeen) -> list[FindingsRecord]:
     """Hosts that are up, as assets; nothing else."""
-    if not _is_up(raw):
-        return ()
-    made = _ports(raw)
-    return (_asset(raw, made, "First seen in an Nmap import."), *_cautions(raw, made))
+    return [_asset(raw, "First seen in an Nmap import."), *_cautions(raw)] if _is_up(raw) else []
 
 
-def read(raw: HostSeen) -> tuple[FindingsRecord, ...]:
+def read(raw: HostSeen) -> list[FindingsRecord]:
     """Hosts that are up, as assets, and what vulners knows about the software on them."""
     if not _is_up(raw):
-        return ()
-    made = _ports(raw)
-    asset = _asset(raw, made, "")
+        return []
+    asset = _asset(raw, "")
     records: list[FindingsRecord] = [asset]
-    for seen, (port, weaknesses, _) in zip(raw.ports, made, strict=True):
-        if weaknesses:
-            number = port.number if port is not None else min(whole(seen.number) or 0, PORT_MAX)
-            place = AffectedAsset("", asset.ref, number, _protocol(seen), seen.service.name[:NAME_LIMIT])
-            records += _affected(place, weaknesses)
+    for seen in raw.ports:
+        if seen.weaknesses:
+            number = seen.port.number if seen.port is not None else min(whole(seen.number) or 0, PORT_MAX)
+            place = AffectedAsset("", asset.ref, number, _protocol(seen), seen.service.texts[1][:NAME_LIMIT])
+            records += _affected(place, seen.weaknesses)
     if raw.scripts:
         records += _affected(AffectedAsset("", asset.ref), weaknesses_of(raw.scripts, raw.findings))
-    records += _cautions(raw, made)
-    return tuple(records)
+    records += _cautions(raw)
+    return records
 
 
 def _is_up(raw: HostSeen) -> bool:
@@ -46,13 +42,20 @@ def _is_up(raw: HostSeen) -> bool:
     return raw.state == "up" or not raw.state
 
 
-def _asset(raw: HostSeen, made: list[PortMade], description: str) -> Asset:
-    ips, mac = [], ""
+def _asset(raw: HostSeen, description: str) -> Asset:
+    ips: list[str] = []
+    mac = ""
     for address, kind in raw.addresses:
         if kind == "mac":
             mac = mac or address
         elif (ip := ip_address(address)) and ip not in ips:
             ips.append(ip)
+    opened = []
+    for seen in raw.ports:
+        if not seen.is_made:
+            _make(seen, raw.findings)
+        if seen.port is not None:
+            opened.append(seen.port)
     name = next(filter(None, map(line, raw.hostnames)), "")
     ref = ips[0] if ips else mac[:NAME_LIMIT] or name
     if not ref:
@@ -63,41 +66,42 @@ def _asset(raw: HostSeen, made: list[PortMade], description: str) -> Asset:
         hostname=name,
         ips=tuple(ips),
         mac=mac_address(mac) if mac else "",
-        operating_systems=tuple(line(system) for system in raw.systems[:1] if system),
+        operating_systems=(line(raw.systems[0]),) if raw.systems and raw.systems[0] else (),
         type="Network Device" if raw.device in _NETWORK_DEVICES else "",
         description=description,
-        ports=tuple([each.port for each in made if each.port is not None]),
+        ports=tuple(opened),
     )
 
 
-def _ports(raw: HostSeen) -> list[PortMade]:
-    """What the ports give, made once for each that reads the same."""
-    return [port.made or _made(port, raw.findings) for port in raw.ports]
-
-
-def _made(seen: PortSeen, findings: Findings) -> PortMade:
-    state, name, product, version, extra, tunnel = seen.service
+def _make(seen: PortSeen, findings: Findings) -> None:
+    """Fill in what a port gives, the same for every host that has it."""
+    seen.is_made = True
+    if seen.scripts:
+        seen.weaknesses = weaknesses_of(seen.scripts, findings)
+    if seen.service.texts[0] != "open":
+        return
     number = whole(seen.number)
-    port, caution = None, None
-    if state == "open":
-        if number is None or number > PORT_MAX:
-            told = f'The port "{line(seen.number, 40)}" is not a number from 0 to {PORT_MAX}.'
-            caution = ("INVALID_PORT", told)
-        else:
-            software = " ".join(filter(None, (product, version, extra)))[:NAME_LIMIT]
-            service = f"{tunnel}/{name}" if tunnel else name
-            port = Port(number, _protocol(seen), service[:NAME_LIMIT], software)
-    weaknesses = weaknesses_of(seen.scripts, findings) if seen.scripts else ()
-    seen.made = PortMade(port, weaknesses, caution)
-    return seen.made
+    if number is None or number > PORT_MAX:
+        told = f'The port "{line(seen.number, 40)}" is not a number from 0 to {PORT_MAX}.'
+        seen.caution = ("INVALID_PORT", told)
+        return
+    name, software = seen.service.shown or _shown(seen.service)
+    seen.port = Port(number, _protocol(seen), name, software)
+
+
+def _shown(service: Service) -> tuple[str, str]:
+    _, name, *software, tunnel = service.texts
+    told = f"{tunnel}/{name}" if tunnel else name
+    service.shown = told[:NAME_LIMIT], " ".join(filter(None, software))[:NAME_LIMIT]
+    return service.shown
 
 
 def _protocol(seen: PortSeen) -> str:
     return seen.protocol[:NAME_LIMIT].lower()
 
 
-def _cautions(raw: HostSeen, made: list[PortMade]) -> list[Caution]:
-    told = [each.caution for each in made if each.caution is not None]
+def _cautions(raw: HostSeen) -> list[Caution]:
+    told = [seen.caution for seen in raw.ports if seen.caution is not None]
     return [Caution(*each) for each in (*told, *raw.notes)]
 
 

@@ -37,36 +37,37 @@ class Weakness(NamedTuple):
     evidence: tuple[Evidence, ...]
 
 
-class Service(NamedTuple):
-    """State and service of a port: the same for many ports of many hosts."""
+class Service:
+    """State and service of a port: the same for many ports of many hosts.
 
-    state: str = ""
-    name: str = ""
-    product: str = ""
-    version: str = ""
-    extra: str = ""
-    tunnel: str = ""
+    `texts` are state, name, product, version, extra information, tunnel. `shown` is kept here once read: name and
+    software.
+    """
+
+    __slots__ = ("shown", "texts")
+
+    def __init__(self, texts: tuple[str, ...]) -> None:
+        self.texts = texts
+        self.shown: tuple[str, str] | None = None
 
 
 class PortSeen:
-    """One `port`, shared by all hosts where it reads the same. `made` is kept here once read."""
+    """One `port`, shared by all hosts where it reads the same. What is below the number is kept here once read.
 
-    __slots__ = ("made", "number", "protocol", "scripts", "service")
+    `port` is there where it is open and has a good number.
+    """
+
+    __slots__ = ("caution", "is_made", "number", "port", "protocol", "scripts", "service", "weaknesses")
 
     def __init__(self, protocol: str, number: str, service: Service, scripts: list[Script]) -> None:
         self.protocol = protocol
         self.number = number
         self.service = service
         self.scripts = scripts
-        self.made: PortMade | None = None
-
-
-class PortMade(NamedTuple):
-    """What a port gives: the port if it is open and has a good number, what is weak there, and what is odd."""
-
-    port: Port | None
-    weaknesses: tuple[Weakness, ...] = ()
-    caution: tuple[str, str] | None = None
+        self.is_made = False
+        self.port: Port | None = None
+        self.weaknesses: tuple[Weakness, ...] = ()
+        self.caution: tuple[str, str] | None = None
 
 
 class HostSeen:

@@ -28,6 +28,7 @@ ROOT = "nmaprun"
 
 _PATH = f"{ROOT}/host"
 _KNOWN_FINDINGS_BYTES = 4 << 20
+_UNKNOWN = ("",) * 6
 _SERVICE = ("name", "product", "version", "extrainfo", "tunnel")
 # A table of the script is a product; a table in it is one vulnerability.
 _PRODUCT_LEVEL, _ROW_LEVEL = 1, 2
@@ -124,15 +125,16 @@ class _Report:
             self._host.device = attributes.get("type", "")
 
     def _port_begins(self, attributes: Attributes) -> None:
-        self._port = PortSeen(attributes.get("protocol", ""), attributes.get("portid", ""), Service(), [])
+        self._port = PortSeen(attributes.get("protocol", ""), attributes.get("portid", ""), Service(_UNKNOWN), [])
 
     def _state(self, attributes: Attributes) -> None:
         if self._port is not None:
-            self._port.service = self._port.service._replace(state=attributes.get("state", ""))
+            self._port.service = Service((attributes.get("state", ""), *self._port.service.texts[1:]))
 
     def _service(self, attributes: Attributes) -> None:
         if self._port is not None:
-            self._port.service = Service(self._port.service.state, *(attributes.get(name, "") for name in _SERVICE))
+            told = (attributes.get(name, "") for name in _SERVICE)
+            self._port.service = Service((self._port.service.texts[0], *told))
 
     def _port_ends(self, text: str) -> None:
         if self._host is not None and self._port is not None:

@@ -1,0 +1,47 @@
+"""One parse in a process of its own, which imports nothing else: `python -m bench.parse_once FORMAT|expat FILE`."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+from time import process_time
+from xml.parsers import expat
+
+from services.importer.formats import registry
+
+READ_BYTES = 1024 * 1024
+
+
+def _bare(path: Path) -> int:
+    parser = expat.ParserCreate()
+    with path.open("rb") as file:
+        while block := file.read(READ_BYTES):
+            parser.Parse(block)
+    parser.Parse(b"", True)
+    return 0
+
+
+def _parse(name: str, path: Path) -> int:
+    format_ = registry.BY_NAME[name]
+    records = 0
+    with path.open("rb", buffering=0) as file:
+        for raw, _ in format_.walk(file):
+            for _record in format_.read(raw):
+                records += 1
+    return records
+
+
+def main() -> None:
+    """One measurement in this process: `expat` or the name of a format, and a file."""
+    what, path = sys.argv[1], Path(sys.argv[2])
+    began = process_time()
+    records = _bare(path) if what == "expat" else _parse(what, path)
+    seconds = process_time() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    print(json.dumps({"seconds": seconds, "peak_mb": peak, "records": records}))
+
+
+if __name__ == "__main__":
+    main()
