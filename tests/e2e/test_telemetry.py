@@ -175,10 +175,9 @@ def test_every_process_has_the_metrics_of_its_work(observed: Observed, process: 
 def test_no_label_names_a_tenant_a_person_or_a_file(observed: Observed, process: str) -> None:
     families = metrics_of(observed.stack, process)
     known = LIBRARY_LABELS.union(*WANTED[process].values())
-    others = {"grpc_type", "dialect", "route"}
     for family in families.values():
         for sample in family.samples:
-            assert sample.labels.keys() <= known | others, sample
+            assert sample.labels.keys() <= known, sample
             values = " ".join(sample.labels.values())
             for hidden in (FILE_NAME, observed.import_id, observed.stack.user, str(observed.caller.client_id)):
                 assert hidden not in values, sample

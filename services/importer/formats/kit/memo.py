@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -20,7 +21,8 @@ class Memo(Generic[K, V]):
         self._limit = weight_limit
         self._weight = 0
         self._values: dict[K, V] = {}
-        self._weights: dict[K, int] = {}
+        # Ordered, because a dict takes longer to find its first key the more have been taken away before it.
+        self._weights: OrderedDict[K, int] = OrderedDict()
         self.get = self._values.get
 
     def put(self, key: K, value: V, weight: int) -> None:
@@ -31,8 +33,8 @@ class Memo(Generic[K, V]):
         self._values[key] = value
         self._weights[key] = weight
         while self._weight > self._limit:
-            oldest = next(iter(self._weights))
-            self._weight -= self._weights.pop(oldest)
+            oldest, dropped = self._weights.popitem(last=False)
+            self._weight -= dropped
             del self._values[oldest]
 
     def __len__(self) -> int:

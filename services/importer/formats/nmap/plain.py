@@ -11,6 +11,7 @@ All repetition in the patterns is possessive, so that none of them takes more th
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from services.importer.formats.kit.memo import Memo
 from services.importer.formats.kit.xmltext import has_common_references, has_noncharacter, resolved
@@ -105,9 +106,8 @@ _PORT_BYTES = 800
 _KNOWN_BYTES = 6 << 20
 
 _VULNERS_TAG = f'<script id="{SCRIPT_ID}"'
-_VULNERS = re.compile(rf'<script id="{SCRIPT_ID}" output="({_VALUE})"(?: ?/>|>([^\0]*?)</script>)')
+_VULNERS = re.compile(rf'<script id="{SCRIPT_ID}" output="({_VALUE})"( ?+/>|>)')
 _GROUPS = re.compile(_tag("table", "*key?", rf"(?: ?+/>|>\n?+({_any(_ELEM, _ROW)})</table>)"))
-_ROWS = re.compile(_tag("table", "key?", rf"(?: ?+/>|>\n?+({_any(_ELEM)})</table>)"))
 _ELEMS = re.compile(_tag("elem", "*key?", f">({_TEXT})</elem>"))
 
 
@@ -165,9 +165,7 @@ class Plain:
         service = self._services.get(about) or self._service(about)
         if service is None or (opening and not _SCRIPTS.fullmatch(opening + scripts)):
             return None
-        kept = []
-        if opening and _VULNERS_TAG in content:
-            kept = [_script(text, body) for text, body in _VULNERS.findall(content)]
+        kept = list(_vulners_in(content)) if opening and _VULNERS_TAG in content else []
         port = PortSeen(resolved(where[1]), resolved(where[2]), service, kept)
         self._ports.put(piece, port, len(piece) + _PORT_BYTES)
         return port
@@ -181,11 +179,16 @@ class Plain:
         return service
 
 
-def _script(output: str, body: str) -> Script:
-    groups = [
-        Group(resolved(product), [_row(row) for row in _ROWS.findall(rows)]) for product, rows in _GROUPS.findall(body)
-    ]
-    return Script(resolved(output), groups)
+def _vulners_in(content: str) -> Iterator[Script]:
+    """The outputs of the script in text that the patterns have matched, so that simple cuts are enough."""
+    for found in _VULNERS.finditer(content):
+        output, end = found.groups()
+        body = content[found.end() : content.find("</script>", found.end())] if end == ">" else ""
+        groups = [
+            Group(resolved(product), [_row(row) for row in rows.split("<table")[1:]])
+            for product, rows in _GROUPS.findall(body)
+        ]
+        yield Script(resolved(output), groups)
 
 
 def _row(elements: str) -> Row:

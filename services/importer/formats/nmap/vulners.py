@@ -17,11 +17,11 @@ from services.importer.formats.kit.identifiers import cves_in
 from services.importer.formats.kit.severity import severity_of_score, severity_of_word
 from services.importer.formats.kit.values import (
     KEY_LIMIT,
+    NAME_LIMIT,
     TEXT_LIMIT,
     TITLE_LIMIT,
     URL_LIMIT,
     decimal,
-    finding_key,
     line,
     title_number,
     unique_lines,
@@ -38,6 +38,7 @@ _ROW = re.compile(
     r"(?:\s{1,10}(?P<is_exploit>\*[A-Z ]{0,5}EXPLOIT\*))?\s*",
     re.ASCII,
 )
+_CVE = re.compile(r"CVE-\d{4}-\d{4,10}", re.ASCII)
 _TYPE_IN_ADDRESS = re.compile(r"https?://vulners\.com/([a-z0-9_-]{1,40})/")
 _FIELDS = ("type", "ai_score", "epss", "epss_percentile", "exploit_known", "exploitation", "kev", "published")
 _ABOUT = "The Vulners database lists %s for software whose version Nmap detected. The version alone was compared."
@@ -77,38 +78,40 @@ class Seen(NamedTuple):
 
 def _weakness(name: str, seen: Seen, findings: Findings) -> Weakness:
     row, products, links = seen
-    # A row says all about the finding, and so do the ids and types of its links.
+    address = _address(name, row)
+    # A row says all about its finding, and the rows of its links the rest.
     key = (*row.values(), *(part for link in links for part in link.values()))
     finding = findings.get(key)
     if finding is None:
-        finding = _finding(name, row, links)
+        finding = _finding(name, row, links, address)
         findings.put(key, finding, _FINDING_BYTES + len(finding.references))
-    score, address = row.get("cvss", ""), _address(row)
+    score = row.get("cvss", "")
     shown = "\n".join([f"{product}\n    {name}\t{score}\t{address}" for product in products or ("?",)])
     return Weakness(finding, "\n".join(products)[:TEXT_LIMIT], (evidence("vulners", shown),))
 
 
-def _finding(name: str, row: Row, links: list[Row]) -> Finding:
+def _finding(name: str, row: Row, links: list[Row], address: str) -> Finding:
     base = decimal(row.get("cvss", ""))
     base = base if base is not None and base <= _HIGHEST else None
     severity = severity_of_word(row.get("severity", "")) if base is None else severity_of_score(base)
     # Before the script named the version, the scores were those of CVSS 2.
-    system = system_of(row["cvss_type"]) if "cvss_type" in row else ""
+    system = (system_of(row["cvss_type"]) if "cvss_type" in row else "") or "cvss2"
     title = line(row.get("title", ""), TITLE_LIMIT)
-    fields = {part: line(row[part]) for part in _FIELDS if part in row}
+    others = [row.get("source_href", ""), *(_address(_name(link), link) for link in links)]
+    fields = {part: row[part][:NAME_LIMIT] for part in _FIELDS if part in row}
     if _is_exploit(row) or any(map(_is_exploit, links)):
         fields["exploit_available"] = "true"
-    addresses = (_address(row), row.get("source_href", ""), *map(_address, links))
+    about = _ABOUT % name
     return Finding(
-        key=finding_key(name, name),
+        key=name,
         number=title_number(name),
         title=name,
         severity=Severity.INFORMATIONAL if severity is None else severity,
-        description=f"{title}\n\n{_ABOUT % name}" if title and title != name else _ABOUT % name,
-        references=unique_lines(*addresses)[:TEXT_LIMIT] if any(addresses[1:]) else addresses[0],
+        description=f"{title}\n\n{about}" if title and title != name else about,
+        references=unique_lines(address, *others)[:TEXT_LIMIT] if any(others) else address,
         source=SOURCE,
-        cves=cves_in((name, title)),
-        scores=() if base is None else (Score(system or "cvss2", "", base),),
+        cves=(name,) if not title and _CVE.fullmatch(name) else cves_in((name, title)),
+        scores=() if base is None else (Score(system, "", base),),
         fields=fields,
     )
 
@@ -138,7 +141,7 @@ def _is_exploit(row: Row) -> bool:
     return row.get("is_exploit", "false").strip().lower() not in {"", "false"}
 
 
-def _address(row: Row) -> str:
+def _address(name: str, row: Row) -> str:
     if href := row.get("href", "").strip():
         return href[:URL_LIMIT] if href.startswith(("http://", "https://")) else ""
-    return f"https://vulners.com/{line(row.get('type', ''), 40) or 'search'}/{line(row['id'], KEY_LIMIT)}"
+    return f"https://vulners.com/{row.get('type', '').strip()[:40] or 'search'}/{name}"
