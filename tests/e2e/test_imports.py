@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.e2e.rest import Rest, rest
+from tests.e2e.rest import Rest, login, rest
 from tests.scans import nessus
 from tests.stack import LiveStack
 
@@ -107,9 +107,7 @@ def test_burp_requests_and_responses_are_evidence(caller: Rest) -> None:
 
 def test_an_import_by_a_token_works_bare_and_with_bearer(stack: LiveStack) -> None:
     with httpx.Client(base_url=stack.url) as http:
-        token = http.post("/api/v1/authenticate", json={"username": stack.user, "password": stack.password}).json()[
-            "token"
-        ]
+        token = login(http, stack.user, stack.password)
     for header in (token, f"Bearer {token}"):
         caller = rest(stack, authorization=header)
         assert caller.imported(nessus())["status"] == "IMPORT COMPLETE"

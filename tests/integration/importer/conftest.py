@@ -9,8 +9,11 @@ import pytest
 from psycopg.rows import dict_row
 
 from runtime.database import Database
+from services.importer import worker
+from services.importer.engine import attempt
 from services.importer.engine.parser_process import start_fork_server
 from tests.integration.importer.office import Office
+from tests.integration.importer.shop import Shop
 from tests.integration.importer.workbench import Bench, Engine
 from tests.integration.serving import connected, objects_in
 from tests.stack import Database as TestDatabase
@@ -53,3 +56,10 @@ async def bench(engine: Engine, object_store: Bucket) -> AsyncIterator[Bench]:
 async def office(engine: Engine, database: TestDatabase) -> AsyncIterator[Office]:
     async with connected(database, "hythe_dispatch") as pool:
         yield Office(engine, database.url("hythe_dispatch"), pool)
+
+
+@pytest.fixture
+def shop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setattr(worker, "FETCH_SECONDS", 0.1)
+    monkeypatch.setattr(attempt, "BEAT_SECONDS", 0.02)
+    return Shop(bench)

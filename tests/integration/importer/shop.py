@@ -12,8 +12,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from runtime.database import Database
 from services.importer import job_message
+from services.importer.engine import runner
+from services.importer.engine.claims import Claim
+from services.importer.engine.flip import flip
 from services.importer.engine.target import Target
 from services.importer.job_message import JobMessage
 from services.importer.model import Lane
@@ -22,6 +27,10 @@ from services.importer.worker import Worker
 from tests.fakes.jetstream import FakeDelivery, FakeJobQueue
 from tests.integration.importer.office import PATIENTLY, eventually
 from tests.integration.importer.workbench import LEASE, TENANT, Bench
+from tests.scans import nessus
+
+LARGE_SCAN = nessus(hosts=400, plugins=40)
+LARGE_SCAN_ITEMS = 16_000
 
 
 @dataclass
@@ -115,3 +124,25 @@ class Shop:
 
         await eventually(are_settled)
         return self.queue.settled
+
+    async def has_checkpoint(self) -> bool:
+        return bool(await self.bench.engine.value("SELECT count(*) FROM staging.checkpoints"))
+
+
+def value_of(counter: Any) -> float:
+    return float(counter._value.get())
+
+
+@asynccontextmanager
+async def held_flips(monkeypatch: pytest.MonkeyPatch, held: set[UUID]) -> AsyncIterator[asyncio.Event]:
+    """Flips of these imports wait for the event before they do anything."""
+    go_on = asyncio.Event()
+
+    async def held_flip(database: Any, target: Any, claim: Claim, *rest: Any) -> None:
+        if claim.job.import_id in held:
+            await go_on.wait()
+        await flip(database, target, claim, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "flip", held_flip)
+        yield go_on

@@ -7,7 +7,7 @@ report shares one type, so there the name tells findings apart. Texts are HTML a
 from __future__ import annotations
 
 from services.importer.formats.burp.report import Body, Definition, Issue, Site
-from services.importer.formats.kit.addresses import ip_address, origin
+from services.importer.formats.kit.addresses import ip_address
 from services.importer.formats.kit.evidence import base64_text, body_text, cautions_of, evidence
 from services.importer.formats.kit.format import RecordError
 from services.importer.formats.kit.identifiers import cves_in, cwes_in
@@ -55,7 +55,7 @@ def read(raw: Issue) -> tuple[FindingsRecord, ...]:
         notes.append(Caution("UNKNOWN_SEVERITY", f'The severity "{word[:40]}" was read as Informational.'))
     finding = raw.definition.finding = raw.definition.finding or _finding(raw.definition)
     asset = raw.site.asset = raw.site.asset or _asset(raw.site)
-    place = origin(raw.site.url)
+    place = raw.site.origin
     path, location = raw.texts.get("path", ""), raw.texts.get("location", "")
     proof = _evidence(raw)
     affected = AffectedAsset(
@@ -96,7 +96,7 @@ def _finding(definition: Definition) -> Finding:
 
 
 def _asset(site: Site) -> Asset:
-    place = origin(site.url)
+    place = site.origin
     host = line(place.host) or line(site.ip)
     if not host:
         raise RecordError("MISSING_FIELD", "host", "The issue names no host.")

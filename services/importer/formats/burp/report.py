@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from services.importer.formats.kit.addresses import Origin
 from services.importer.formats.kit.encoding import Note
 from services.importer.targets.findings.records import Asset, Finding
 
@@ -34,10 +35,11 @@ class Definition:
 
 @dataclass(slots=True)
 class Site:
-    """A host as issues name it. `asset` is kept here once made."""
+    """A host as issues name it, and what its URL says. `asset` is kept here once made."""
 
     url: str
     ip: str
+    origin: Origin
     asset: Asset | None = None
 
 

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from functools import partial
 
 from services.importer.formats.burp.report import Body, Definition, Exchange, Issue, Site
+from services.importer.formats.kit.addresses import origin
 from services.importer.formats.kit.evidence import base64_bytes
 from services.importer.formats.kit.format import ByteStream, Item, Position, WrongFormat
 from services.importer.formats.kit.fragments import Fragments
 from services.importer.formats.kit.looks import text_of, xml_root
 from services.importer.formats.kit.memo import Memo
-from services.importer.formats.kit.xml import Attributes, XmlReader, items
+from services.importer.formats.kit.walking import items
+from services.importer.formats.kit.xml import Attributes, XmlReader
 
 ROOT = "issues"
 
@@ -156,7 +158,7 @@ class _Report:
         key = self._texts.get("host", ""), self._ip
         known = self._sites.get(key)
         if known is None:
-            known = Site(*key)
+            known = Site(*key, origin(key[0]))
             self._sites.put(key, known, sum(map(len, key)) + 100)
         return known
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import NoReturn
 from xml.parsers import expat
 
 from services.importer.formats.kit.encoding import Note, Utf8Blocks
-from services.importer.formats.kit.format import ByteStream, DamagedFile, Item, Position, WrongFormat
+from services.importer.formats.kit.format import ByteStream, DamagedFile, Position, WrongFormat
 from services.importer.formats.kit.looks import describe, describe_root, is_markup, text_of, xml_root
 from services.importer.formats.kit.xmltext import unfinished_reference, without_forbidden_references
 
@@ -291,28 +291,3 @@ class XmlReader:
     def _position(self, line: int, offset: int, path: str) -> Position:
         offset += self._source.mark + self._unread_bytes
         return Position(line + self._unread_lines, 0 if self._source.altered else offset, path)
-
-
-class Sink(Protocol):
-    """What takes a document: a reader, or something that stands before it."""
-
-    def feed(self, data: bytes, /) -> None: ...
-    def close(self) -> None: ...
-
-
-def items(reader: XmlReader, ready: list[Item], sink: Sink | None = None) -> Iterator[Item]:
-    """Feed the whole input to `reader`, or to the `sink` before it, and give what the handlers put into `ready`.
-
-    Items that were whole before damage come out before the error.
-    """
-    sink = sink or reader
-    for block in reader.blocks():
-        try:
-            sink.feed(block)
-        except DamagedFile:
-            yield from ready
-            raise
-        yield from ready
-        ready.clear()
-    sink.close()
-    yield from ready

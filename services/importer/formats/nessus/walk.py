@@ -14,7 +14,8 @@ from services.importer.formats.kit.format import ByteStream, Item, Position
 from services.importer.formats.kit.fragments import Fragments
 from services.importer.formats.kit.looks import xml_root
 from services.importer.formats.kit.memo import Memo
-from services.importer.formats.kit.xml import Attributes, XmlReader, items
+from services.importer.formats.kit.walking import items
+from services.importer.formats.kit.xml import Attributes, XmlReader
 from services.importer.formats.kit.xmltext import plain_text
 from services.importer.formats.nessus.report import Definition, Host, ReportItem
 

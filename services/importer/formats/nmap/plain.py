@@ -29,14 +29,18 @@ from services.importer.formats.nmap.report import (
 
 # No control character: XML forbids most of them, and turns line breaks into spaces.
 _VALUE = r'[^"<\x00-\x1f]*+'
+_LITERAL = r'[^"<&\x00-\x1f]*+'
 
 
 def _tag(name: str, attributes: str, close: str = " ?+/>") -> str:
-    """A pattern of a tag with these attributes in this order: `name?` may be missing, `*name` is captured."""
+    """A pattern of a tag with these attributes in this order.
+
+    `name?` may be missing, `*name` is captured, `=name` has no references.
+    """
     parts = []
     for attribute in attributes.split():
-        bare = attribute.strip("*?")
-        value = f"({_VALUE})" if attribute.startswith("*") else _VALUE
+        bare = attribute.strip("*=?")
+        value = {"*": f"({_VALUE})", "=": _LITERAL}.get(attribute[0], _VALUE)
         parts.append(f'(?: {bare}="{value}")?+' if attribute.endswith("?") else f' {bare}="{value}"')
     return f"<{name}{''.join(parts)}{close}"
 
@@ -55,7 +59,7 @@ _TEXT = r"[^<>\x00-\x08\x0b-\x1f]*+"
 _CPE = f"<cpe>{_TEXT}</cpe>"
 _ELEM = _tag("elem", "key?", f">{_TEXT}</elem>")
 _ROW = _element("table", "key?", _ELEM)
-_SCRIPT = _element("script", "id output", _ELEM, _element("table", "key?", _ELEM, _ROW))
+_SCRIPT = _element("script", "=id output", _ELEM, _element("table", "key?", _ELEM, _ROW))
 _SERVICE = "*name *product? *version? *extrainfo? hostname? ostype? devicetype? servicefp? *tunnel? method conf"
 _SYSTEM_CLASS = _element("osclass", "type vendor osfamily osgen? accuracy", _CPE)
 _SYSTEM = _element(
@@ -67,11 +71,15 @@ _SYSTEM = _element(
     _tag("osfingerprint", "fingerprint"),
 )
 
+_ADDRESS = _tag("address", "addr addrtype vendor?")
+_HOSTNAME = _tag("hostname", "name type")
+# The first address and name are captured on their own: mostly there are no others, and to search for them takes longer.
 _HEAD = re.compile(
     r'starttime="\d++" endtime="\d++">\n?+'
     + _tag("status", "*state reason reason_ttl?")
-    + rf"\n?+({_any(_tag('address', 'addr addrtype vendor?'))})"
-    + rf"(?:<hostnames>\n?+({_any(_tag('hostname', 'name type'))})</hostnames>\n?+|<hostnames/>\n?+)?+"
+    + rf"\n?+(?:{_tag('address', '*addr *addrtype vendor?')}\n?+)?+({_any(_ADDRESS)})"
+    + rf"(?:<hostnames>\n?+(?:{_tag('hostname', '*name type')}\n?+)?+({_any(_HOSTNAME)})</hostnames>\n?+"
+    + r"|<hostnames/>\n?+)?+"
 )
 _OTHER_PORTS = re.compile(
     rf"<ports>\n?+{_any(_element('extraports', 'state count', _tag('extrareasons', 'reason count proto? ports?')))}"
@@ -135,10 +143,14 @@ class Plain:
         host = HostSeen(self._findings)
         if end >= 0 and not self._read_ports(text[begin:end], host.ports):
             return None
-        host.state, addresses, names = about.groups("")
-        host.addresses = [(resolved(address), kind) for address, kind in _ADDRESSES.findall(addresses)]
+        state, address, kind, addresses, name, names = about.groups()
+        host.state = resolved(state)
+        host.addresses = [] if address is None else [(resolved(address), resolved(kind))]
+        if addresses:
+            host.addresses += [(resolved(each), resolved(kind)) for each, kind in _ADDRESSES.findall(addresses)]
+        host.hostnames = [] if name is None else [resolved(name)]
         if names:
-            host.hostnames = [resolved(name) for name in _HOSTNAMES.findall(names)]
+            host.hostnames += map(resolved, _HOSTNAMES.findall(names))
         if system := tail["system"]:
             host.systems = [resolved(name) for name in _SYSTEMS.findall(system)[:SYSTEMS_LIMIT]]
             host.device = next((resolved(device) for device in _DEVICES.findall(system) if device), "")
@@ -157,17 +169,29 @@ class Plain:
         return True
 
     def _port(self, piece: str) -> PortSeen | None:
-        where = _PORT.match(piece)
         content, closing, rest = piece.partition(_PORT_END)
-        if where is None or not closing or rest.strip("\n"):
+        if not closing or rest.strip("\n"):
             return None
-        about, opening, scripts = content[where.end() :].partition("<script ")
+        head, opening, _ = content.partition("<script ")
+        if not opening:
+            return self._bare_port(piece, content, [])
+        if not _SCRIPTS.fullmatch(content, len(head)):
+            return None
+        if _VULNERS_TAG in content:
+            return self._bare_port(piece, head, list(_vulners_in(content)))
+        # What other scripts say is nearly always unlike any other, and not kept: the rest is what may have been seen.
+        return self._ports.get(head) or self._bare_port(head, head, [])
+
+    def _bare_port(self, key: str, head: str, scripts: list[Script]) -> PortSeen | None:
+        where = _PORT.match(head)
+        if where is None:
+            return None
+        about = head[where.end() :]
         service = self._services.get(about) or self._service(about)
-        if service is None or (opening and not _SCRIPTS.fullmatch(opening + scripts)):
+        if service is None:
             return None
-        kept = list(_vulners_in(content)) if opening and _VULNERS_TAG in content else []
-        port = PortSeen(resolved(where[1]), resolved(where[2]), service, kept)
-        self._ports.put(piece, port, len(piece) + _PORT_BYTES)
+        port = PortSeen(resolved(where[1]), resolved(where[2]), service, scripts)
+        self._ports.put(key, port, len(key) + _PORT_BYTES)
         return port
 
     def _service(self, about: str) -> Service | None:
@@ -188,7 +212,8 @@ def _vulners_in(content: str) -> Iterator[Script]:
             Group(resolved(product), [_row(row) for row in rows.split("<table")[1:]])
             for product, rows in _GROUPS.findall(body)
         ]
-        yield Script(resolved(output), groups)
+        # The text repeats the tables.
+        yield Script("" if groups else resolved(output), groups)
 
 
 def _row(elements: str) -> Row:

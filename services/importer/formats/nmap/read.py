@@ -75,9 +75,9 @@ def _asset(raw: HostSeen, description: str) -> Asset:
 
 def _make(seen: PortSeen, findings: Findings) -> None:
     """Fill in what a port gives, the same for every host that has it."""
-    seen.is_made = True
     if seen.scripts:
         seen.weaknesses = weaknesses_of(seen.scripts, findings)
+    seen.is_made = True
     if seen.service.texts[0] != "open":
         return
     number = whole(seen.number)

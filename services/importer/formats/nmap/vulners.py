@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from services.importer.formats.kit.cvss import system_of
 from services.importer.formats.kit.evidence import evidence
+from services.importer.formats.kit.format import RecordError
 from services.importer.formats.kit.identifiers import cves_in
 from services.importer.formats.kit.severity import severity_of_score, severity_of_word
 from services.importer.formats.kit.values import (
@@ -45,6 +46,7 @@ _ABOUT = "The Vulners database lists %s for software whose version Nmap detected
 _HIGHEST = 10.0
 # What a finding takes in memory besides its references.
 _FINDING_BYTES = 1_500
+_FINDINGS_LIMIT = 10_000
 
 
 def weaknesses_of(scripts: Iterable[Script], findings: Findings) -> tuple[Weakness, ...]:
@@ -54,7 +56,10 @@ def weaknesses_of(scripts: Iterable[Script], findings: Findings) -> tuple[Weakne
         for product, rows in script.groups or _groups_in(script.output):
             for row in rows:
                 if name := _name(row):
-                    seen = found.setdefault(name, Seen(row, [], []))
+                    seen = found.get(name)
+                    if seen is None:
+                        seen = found[name] = Seen(row, [], [])
+                        _check_count(len(found))
                     if product and product not in seen.products:
                         seen.products.append(product)
     others = [name for name in found if not _is_cve(name)]
@@ -66,6 +71,12 @@ def weaknesses_of(scripts: Iterable[Script], findings: Findings) -> tuple[Weakne
         if named:
             del found[name]
     return tuple(_weakness(name, seen, findings) for name, seen in found.items())
+
+
+def _check_count(count: int) -> None:
+    if count > _FINDINGS_LIMIT:
+        message = f"The script lists more than {_FINDINGS_LIMIT} vulnerabilities of one port."
+        raise RecordError("TOO_MANY_FINDINGS", "script", message)
 
 
 class Seen(NamedTuple):

@@ -11,7 +11,8 @@ from services.importer.formats.kit.format import ByteStream, Item, Position, Wro
 from services.importer.formats.kit.fragments import Fragments
 from services.importer.formats.kit.looks import xml_root
 from services.importer.formats.kit.memo import Memo
-from services.importer.formats.kit.xml import Attributes, XmlReader, items
+from services.importer.formats.kit.walking import items
+from services.importer.formats.kit.xml import Attributes, XmlReader
 from services.importer.formats.nmap.plain import Plain
 from services.importer.formats.nmap.report import (
     SCRIPT_ID,
@@ -100,8 +101,9 @@ class _Report:
             self._give(host, self._position)
 
     def _give(self, host: HostSeen, position: Position) -> None:
-        host.notes = tuple(self.reader.notes)
-        self.reader.notes.clear()
+        if self.reader.notes:
+            host.notes = tuple(self.reader.notes)
+            self.reader.notes.clear()
         self.ready.append(Item(host, position))
 
     def _status(self, attributes: Attributes) -> None:
