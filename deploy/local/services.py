@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -59,6 +60,8 @@ def environment(instance: Instance, secrets: Secrets, name: str) -> dict[str, st
     if name == "worker":
         told["HYTHE_NATS_URL"] = nats.url(instance, secrets, "worker")
         told["HYTHE_HEALTH_LISTEN"] = address(ports["worker"])
+        # Each import keeps a connection of PostgreSQL busy, which no priority holds back: leave room for the answers.
+        told["HYTHE_SMALL_SLOTS"] = str(max(1, (os.cpu_count() or 1) // 2))
     if name == "identity":
         told["HYTHE_JWT_PRIVATE_KEY_FILE"] = str(jwt_key_file(instance.state))
         told["HYTHE_ADMIN_PASSWORD_FILE"] = str(admin_password_file(instance.state))

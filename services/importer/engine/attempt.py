@@ -143,6 +143,7 @@ class Attempt:
         while True:
             await asyncio.sleep(min(BEAT_SECONDS, renew_every))
             try:
+                await self._forgive()
                 async with self._database.transaction(self._claim.job.tenant_id) as connection:
                     if not self._progress.is_closed:
                         await progress.write(connection, self._claim, self._progress.values())
@@ -151,7 +152,6 @@ class Attempt:
                         renewed_at = time.monotonic()
                     if await claims.is_cancelled(connection, self._claim):
                         self._stop(work, Cancelled())
-                    await self._forgive(connection)
                 await self._beat_message()
             except FencedOut as fenced:
                 self._stop(work, fenced)
@@ -161,9 +161,12 @@ class Attempt:
             if self._draining.is_set():
                 self._drain_soon(work)
 
-    async def _forgive(self, connection: AsyncConnection) -> None:
+    async def _forgive(self) -> None:
         if self._progress.has_advanced and not self._is_forgiven:
-            await progress.forgive(connection, self._claim)
+            # By itself: the end of an import takes its row before its lease, so a heartbeat that takes it last could
+            # lock both of them up.
+            async with self._database.transaction(self._claim.job.tenant_id) as connection:
+                await progress.forgive(connection, self._claim)
             self._is_forgiven = True
 
     def _drain_soon(self, work: asyncio.Task[None]) -> None:
@@ -174,8 +177,11 @@ class Attempt:
             self._stop(work, self._signals.reason)
 
     def _stop(self, work: asyncio.Task[None], reason: Cancelled | Drained | FencedOut) -> None:
-        self._signals.reason = reason
-        work.cancel()
+        # From the last statements of the flip on, its own fence and its own look at the cancel request decide. A lease
+        # that is gone may then be gone because the import has ended.
+        if not self._progress.is_closed:
+            self._signals.reason = reason
+            work.cancel()
 
     async def _retry(self, failure: RetryableFailure) -> Ending:
         retries = 0 if self._progress.has_advanced else self._claim.retries
@@ -186,7 +192,8 @@ class Attempt:
         log.warning("attempt failed, to be tried again", code=failure.code, delay_seconds=round(delay, 1))
 
         async def write(connection: AsyncConnection) -> None:
-            await self._forgive(connection)
+            if self._progress.has_advanced:
+                await progress.forgive(connection, self._claim)
             await claims.hand_back(connection, self._claim, timedelta(seconds=delay), is_retry=True)
 
         return await self._record(write, Ending.RETRIED)

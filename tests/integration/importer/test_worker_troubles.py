@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
 from runtime.errors import Unavailable
@@ -14,6 +16,8 @@ from runtime.jetstream import QueueUnavailable
 from services.importer import metrics
 from services.importer.engine import attempt, claims, runner
 from services.importer.engine.claims import Claim
+from services.importer.engine.failures import FencedOut
+from services.importer.engine.flip import flip
 from tests.fakes.jetstream import FakeDelivery
 from tests.integration.importer.office import answered, eventually
 from tests.integration.importer.replies import slow_replies
@@ -62,6 +66,36 @@ async def take_over(shop: Shop, import_id: UUID) -> Claim:
             if isinstance(claimed, Claim):
                 return claimed
             await asyncio.sleep(0.02)
+
+
+async def test_a_heartbeat_that_finds_the_lease_of_a_finished_import_gone_does_not_call_it_fenced(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the row that the flip deletes, and goes on when the flip has committed."""
+    fenced, times_gone = value_of(metrics.FENCED_WRITES), 0
+    renew = claims.renew
+
+    async def noting(connection: AsyncConnection, held: Claim, lease: timedelta) -> None:
+        nonlocal times_gone
+        try:
+            await renew(connection, held, lease)
+        except FencedOut:
+            times_gone += 1
+            raise
+
+    async def slow_to_return(*everything: Any) -> None:
+        await flip(*everything)
+        # At the second time the heartbeat has dealt with the first.
+        await eventually(lambda: answered(times_gone >= 2))
+
+    monkeypatch.setattr(claims, "renew", noting)
+    monkeypatch.setattr(runner, "flip", slow_to_return)
+    import_id = await shop.bench.triggered(nessus())
+    sequence = await shop.post(import_id)
+    async with shop.working(lease=timedelta(seconds=0.4)):
+        assert await shop.until_settled(1) == [("ack", sequence)]
+    assert (await shop.bench.row(import_id))["state"] == "SUCCEEDED"
+    assert value_of(metrics.FENCED_WRITES) == fenced
 
 
 async def test_a_retry_waits_its_time_whatever_messages_come(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

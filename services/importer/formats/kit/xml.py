@@ -272,8 +272,8 @@ class XmlReader:
         self._large_token = self._unfinished > _TEXT_BUFFER_BYTES
         if not self._root_seen and self._fed > limits.prolog:
             self._refuse("PROLOG_TOO_LARGE", f"The root element does not begin within {limits.prolog} bytes.")
-        if self._unfinished > limits.record:
-            self._refuse("TEXT_TOO_LARGE", f"A tag or comment has more than {limits.record} bytes.")
+        if self._unfinished > limits.text + _TEXT_BUFFER_BYTES:
+            self._refuse("TEXT_TOO_LARGE", f"A tag or comment has more than {limits.text} bytes.")
         if len(self._texts) > 1 and sum(map(len, self._texts)) > limits.text:
             self._refuse("TEXT_TOO_LARGE", f"A text has more than {limits.text} characters.")
         if 0 <= self._record_start < self._fed + self._unread_bytes - limits.record:
