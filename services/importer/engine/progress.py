@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schema.importer import import_claims, import_progress, imports
 from services.importer.engine.claims import Claim
 from services.importer.engine.target import Outcomes, Tally
+from services.importer.model import State
 
 READING_PERCENT = 90
 LAST_PHASES = ("done", "failed", "cancelled")
@@ -85,6 +86,8 @@ async def forgive(connection: AsyncConnection, held: Claim) -> None:
         .where(
             imports.c.tenant_id == held.job.tenant_id,
             imports.c.import_id == held.job.import_id,
+            # What this attempt has counted at its own end is not for it to forgive.
+            imports.c.state == State.RUNNING,
             (imports.c.crashes > 0) | (imports.c.retries > 0),
             _latest_attempt(held) == held.attempt,
         )
