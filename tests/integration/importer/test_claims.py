@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from services.importer.engine import claims
+from services.importer.engine import claims, progress
 from services.importer.engine.claims import Claim, Refusal
 from services.importer.engine.failures import Cancelled, FencedOut
 from services.importer.engine.flip import flip
@@ -139,3 +140,22 @@ async def test_a_finished_import_has_one_end(engine: Engine) -> None:
         async with engine.worker.transaction(TENANT) as connection:
             await claims.finish(connection, TENANT, import_id, State.FAILED, "LATE", "late")
     assert await engine.value("SELECT state FROM imports") == State.SUCCEEDED
+
+
+async def test_only_the_attempt_that_runs_starts_the_counts_anew(engine: Engine) -> None:
+    async def counts_after_forgiving(held: Claim) -> dict[str, int]:
+        async with engine.worker.transaction(TENANT) as connection:
+            await progress.forgive(connection, held)
+        (row,) = await engine.rows("SELECT crashes, retries FROM imports")
+        return row
+
+    old = await engine.claimed(await engine.queued())
+    await engine.admin.execute("UPDATE imports SET crashes = 1, retries = 1")
+    await expire_lease(engine)
+    new = await try_claim(engine, old.job.import_id)
+    assert isinstance(new, Claim)
+    assert await counts_after_forgiving(old) == {"crashes": 2, "retries": 1}
+    assert await counts_after_forgiving(new) == {"crashes": 0, "retries": 0}
+    async with engine.worker.transaction(TENANT) as connection:
+        await claims.hand_back(connection, new, timedelta(0), is_retry=True)
+    assert await counts_after_forgiving(new) == {"crashes": 0, "retries": 1}, "it has counted its own end"
