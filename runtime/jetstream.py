@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
@@ -96,6 +97,7 @@ class JobQueue:
         self._client: Client | None = None
         self._connected = asyncio.Event()
         self._pulls: set[asyncio.Queue[Msg | None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
         self._troubled: set[str] = set()
         self._keeper: asyncio.Task[None] | None = None
 
@@ -110,6 +112,7 @@ class JobQueue:
         return queue
 
     async def close(self) -> None:
+        await asyncio.gather(*self._endings, return_exceptions=True)
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -172,17 +175,21 @@ class JobQueue:
         self._pulls.add(arrived)
         inbox = client.new_inbox()
         subscription = await client.subscribe(inbox, cb=arrived.put)
+        answered = False
         try:
             request = json.dumps({"batch": 1, "expires": int(expires * 1e9)}).encode()
             await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{lane}", request, reply=inbox)
             async with asyncio.timeout(expires + ANSWER_MARGIN_SECONDS):
                 message = await arrived.get()
+            answered = True
             return self._read(message)
         finally:
             self._pulls.discard(arrived)
-            with contextlib.suppress(NatsError):
-                await subscription.unsubscribe()
-            await self._give_back(arrived)
+            if answered:
+                with contextlib.suppress(NatsError):
+                    await subscription.unsubscribe()
+            else:
+                await self._abandon(subscription, arrived)
 
     def _read(self, message: Msg | None) -> Delivery | None:
         if message is None:
@@ -196,8 +203,22 @@ class JobQueue:
             return None
         raise QueueUnavailable(f"status {status} {headers.get('Description', '')}".strip())
 
-    async def _give_back(self, arrived: asyncio.Queue[Msg | None]) -> None:
-        """A message that came while its fetch was cancelled goes back at once, and not after ACK_WAIT_SECONDS."""
+    async def _abandon(self, subscription: Subscription, arrived: asyncio.Queue[Msg | None]) -> None:
+        """Begin to end a pull that nobody waits for any more; a second cancellation does not stop it."""
+        ending = asyncio.create_task(self._give_back(subscription, arrived), name="nats-give-back")
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        await asyncio.shield(ending)
+
+    async def _give_back(self, subscription: Subscription, arrived: asyncio.Queue[Msg | None]) -> None:
+        """What comes for a pull that was given up goes back at once, and not after ACK_WAIT_SECONDS.
+
+        `unsubscribe` alone would drop a message that is on its way when the server hears of it; `drain` keeps the
+        subscription for that round trip.
+        """
+        with contextlib.suppress(NatsError, OSError, TimeoutError):
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await subscription.drain()
         while not arrived.empty():
             message = arrived.get_nowait()
             if message is not None and "Status" not in (message.headers or {}):

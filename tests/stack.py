@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from nats import connect as connect_to_nats
+
 from deploy.local import bootstrap, nats, postgres, s3, services
 from deploy.local.environment import printed_environment
 from deploy.local.instance import ROOT, Instance, parse_postgres, parse_s3
@@ -65,6 +67,15 @@ class NatsServer:
     def url(self, user: str = "operator") -> str:
         """As `operator`, who may do everything, `dispatcher` or `worker`."""
         return nats.url(self.stack.instance, self.stack.secrets, user)
+
+    async def wipe(self) -> None:
+        """Leave no stream, as a test that counts messages needs it."""
+        client = await connect_to_nats(self.url())
+        try:
+            for stream in await client.jetstream().streams_info():
+                await client.jetstream().delete_stream(stream.config.name or "")
+        finally:
+            await client.close()
 
 
 class LiveStack:

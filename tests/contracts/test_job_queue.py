@@ -39,18 +39,9 @@ class Queue:
         return delivery
 
 
-async def wipe(server: NatsServer) -> None:
-    client = await nats.connect(server.url())
-    try:
-        for stream in await client.jetstream().streams_info():
-            await client.jetstream().delete_stream(stream.config.name or "")
-    finally:
-        await client.close()
-
-
 @asynccontextmanager
 async def connected(server: NatsServer) -> AsyncIterator[Queue]:
-    await wipe(server)
+    await server.wipe()
     dispatcher = await JobQueue.connect(server.url("dispatcher"), name="dispatcher")
     worker = await JobQueue.connect(server.url("worker"), name="worker")
     yield Queue(dispatcher, worker)
