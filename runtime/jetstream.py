@@ -218,7 +218,7 @@ class JobQueue:
         """
         with contextlib.suppress(NatsError, OSError, TimeoutError):
             async with asyncio.timeout(REQUEST_SECONDS):
-                await subscription.drain()
+                await subscription.drain()  # type: ignore[no-untyped-call]
         while not arrived.empty():
             message = arrived.get_nowait()
             if message is not None and "Status" not in (message.headers or {}):
