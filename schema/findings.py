@@ -132,5 +132,6 @@ tags = Table(
     metadata,
     tenant_id(),
     Column("tag", Text, primary_key=True, comment="lower case with underscores, at most 255 characters"),
+    Column("import_id", UUID(as_uuid=True), comment="the import that brought it; null: a person"),
     timestamp("created_at", default=True),
 )

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Sequence,
     Table,
     Text,
     UniqueConstraint,
@@ -95,6 +96,19 @@ imports = Table(
     Column("asset_tags", ARRAY(Text), nullable=False, server_default="{}"),
     Column("finding_tags", ARRAY(Text), nullable=False, server_default="{}"),
     Column("use_parser_actions", Boolean, nullable=False, server_default=text("false")),
+    Column("kind", Text, nullable=False, server_default="import", comment="import, or undo of another one"),
+    Column("origin", Text, comment="retry, rerun or undo: what it was made for"),
+    Column("origin_import_id", UUID(as_uuid=True), comment="the import that it retries, repeats or undoes"),
+    Column("dry_run", Boolean, nullable=False, server_default=text("false")),
+    Column("force", Boolean, nullable=False, server_default=text("false"), comment="merge a file seen before again"),
+    Column("policy", JSONB, nullable=False, server_default="{}", comment="services/importer/policy.py"),
+    Column("expected_sha256", LargeBinary),
+    Column("content_sha256", LargeBinary, comment="of all bytes of its inputs, once they have been read"),
+    Column("duplicate_of", UUID(as_uuid=True), comment="the import that brought the same file before"),
+    Column("flip_number", BigInteger, comment="order of flips; given under the lock of the import's owner"),
+    Column("undone_by", UUID(as_uuid=True), comment="the undo that took this import back"),
+    timestamp("undone_at", nullable=True),
+    timestamp("resumable_until", nullable=True),
     Column("user_id", Integer, nullable=False),
     Column("user_email", Text, nullable=False),
     Column("request_id", Text, comment="the caller's idempotency key"),
@@ -105,6 +119,8 @@ imports = Table(
     timestamp("started_at", nullable=True),
     timestamp("ended_at", nullable=True),
     CheckConstraint("state IN (" + ", ".join(f"'{state}'" for state in STATES) + ")", name="state"),
+    CheckConstraint("kind IN ('import', 'undo')", name="kind"),
+    CheckConstraint("(origin IS NULL) = (origin_import_id IS NULL)", name="origin"),
     Index("ix_imports_user", "tenant_id", "user_id", text("import_id DESC")),
     Index("ix_imports_ended", "tenant_id", "ended_at"),
     Index("ix_imports_live", "tenant_id", "state", "import_id", postgresql_where=text(LIVE)),
@@ -116,7 +132,28 @@ imports = Table(
         unique=True,
         postgresql_where=text("request_id IS NOT NULL"),
     ),
+    Index("ix_imports_content", "tenant_id", "content_sha256", postgresql_where=text("content_sha256 IS NOT NULL")),
+    Index("ix_imports_flip", "tenant_id", "flip_number", unique=True, postgresql_where=text("flip_number IS NOT NULL")),
+    Index("ix_imports_origin", "tenant_id", "origin_import_id", postgresql_where=text("origin_import_id IS NOT NULL")),
+    # One undo of an import at a time, and none after one that succeeded. The same for a retry.
+    Index(
+        "uq_imports_undo",
+        "tenant_id",
+        "origin_import_id",
+        unique=True,
+        postgresql_where=text(f"origin = 'undo' AND NOT dry_run AND ({LIVE} OR state = 'SUCCEEDED')"),
+    ),
+    Index(
+        "uq_imports_retry",
+        "tenant_id",
+        "origin_import_id",
+        unique=True,
+        postgresql_where=text(f"origin = 'retry' AND ({LIVE} OR state = 'SUCCEEDED')"),
+    ),
 )
+
+# Commit order of flips of one owner. UUIDv7 says when an import was made, which is not when it was merged.
+flip_numbers = Sequence("flip_numbers", metadata=metadata)
 
 import_inputs = Table(
     "import_inputs",
@@ -149,12 +186,15 @@ import_leases = Table(
     _of_import(),
 )
 
-import_cancellations = Table(
-    "import_cancellations",
+# What somebody asks of the worker that runs an import. A cancel replaces a pause.
+import_requests = Table(
+    "import_requests",
     metadata,
     *_import_key(),
+    Column("action", Text, nullable=False, comment="cancel or pause"),
     Column("requested_by", Integer, nullable=False),
     timestamp("requested_at", default=True),
+    CheckConstraint("action IN ('cancel', 'pause')", name="action"),
     _of_import(),
 )
 
@@ -178,6 +218,7 @@ import_progress = Table(
     Column("skipped", BigInteger, nullable=False, server_default="0"),
     Column("rejected", BigInteger, nullable=False, server_default="0"),
     Column("cautions", JSONB, nullable=False, server_default="[]", comment="[{code, message, count}]"),
+    Column("undo", JSONB, nullable=False, server_default="[]", comment="[{kind, action, reason, count}] of an undo"),
     timestamp("updated_at", default=True),
     _of_import(),
 )
@@ -196,11 +237,43 @@ row_errors = Table(
     _of_import(),
 )
 
-# One row per import that still has to reach a worker; it goes when the import is terminal.
+# What an undo has done, or would do: the first rows of each action; all of them are in its report object.
+undo_items = Table(
+    "undo_items",
+    metadata,
+    *_import_key(),
+    Column("number", BigInteger, primary_key=True, autoincrement=False, comment="from 1: kept first, then the rest"),
+    Column("kind", Text, nullable=False, comment="finding, asset, affected_asset, evidence, …"),
+    Column("row_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False, comment="what people call the row"),
+    Column("action", Text, nullable=False, comment="removed, restored or kept"),
+    Column("reason", Text, nullable=False, comment="why it was kept; empty for the others"),
+    Column("by_import_id", UUID(as_uuid=True), comment="the later import that keeps it"),
+    _of_import(),
+)
+
+NO_ITEM = "00000000-0000-0000-0000-000000000000"
+
+# What still has to be done outside the database about an import, one row each. It has ids and times only: the
+# dispatcher sees it for all tenants.
 outbox = Table(
     "outbox",
     metadata,
     *_import_key(),
+    Column(
+        "topic",
+        Text,
+        primary_key=True,
+        server_default="run",
+        comment="run: send it to a worker. ended: announce its end. webhook: make one delivery",
+    ),
+    Column(
+        "item_id",
+        UUID(as_uuid=True),
+        primary_key=True,
+        server_default=NO_ITEM,
+        comment="webhook_deliveries.delivery_id",
+    ),
     Column("lane", Text, nullable=False),
     Column(
         "dispatch_number",
@@ -214,8 +287,62 @@ outbox = Table(
     timestamp("next_at", default=True),
     timestamp("created_at", default=True),
     Column("traceparent", Text, nullable=False, server_default=""),
+    CheckConstraint("topic IN ('run', 'ended', 'webhook')", name="topic"),
     _of_import(),
     Index("ix_outbox_next", "next_at", "tenant_id"),
+)
+
+# Who wants to hear of imports that have ended.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    tenant_id(),
+    Column("webhook_id", Integer, Identity(start=1000), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("secret", LargeBinary, nullable=False, comment="signing key, encrypted with the installation's"),
+    Column("client_id", Integer, comment="only imports of this client; null: all"),
+    Column("states", ARRAY(Text), nullable=False, server_default="{}", comment="only these ends; empty: all"),
+    Column("is_active", Boolean, nullable=False, server_default=text("true")),
+    Column("user_id", Integer, nullable=False),
+    timestamp("created_at", default=True),
+    timestamp("updated_at", default=True),
+)
+
+# One event to one webhook: what was tried, and what came back.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    tenant_id(),
+    Column("delivery_id", UUID(as_uuid=True), primary_key=True),
+    Column("webhook_id", Integer, nullable=False),
+    Column("import_id", UUID(as_uuid=True), nullable=False),
+    Column("event_id", Text, nullable=False, comment="the same in every delivery of one event"),
+    Column("payload", Text, nullable=False, comment="the body as it is signed and sent"),
+    Column("state", Text, nullable=False, server_default="PENDING"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("status_code", Integer, comment="of the last answer"),
+    Column("error", Text, nullable=False, server_default="", comment="why the last attempt failed"),
+    Column("replay_of", UUID(as_uuid=True)),
+    timestamp("created_at", default=True),
+    timestamp("attempted_at", nullable=True),
+    timestamp("next_at", nullable=True),
+    timestamp("delivered_at", nullable=True),
+    CheckConstraint("state IN ('PENDING', 'DELIVERED', 'FAILED')", name="state"),
+    ForeignKeyConstraint(
+        ["tenant_id", "webhook_id"], ["webhooks.tenant_id", "webhooks.webhook_id"], ondelete="CASCADE"
+    ),
+    _of_import(),
+    Index("ix_webhook_deliveries_webhook", "tenant_id", "webhook_id", text("delivery_id DESC")),
+    Index("ix_webhook_deliveries_import", "tenant_id", "import_id"),
+    Index(
+        "uq_webhook_deliveries_event",
+        "tenant_id",
+        "webhook_id",
+        "event_id",
+        unique=True,
+        postgresql_where=text("replay_of IS NULL"),
+    ),
 )
 
 # What a tenant may use at most, where it differs from the installation's settings.
@@ -235,6 +362,7 @@ before_images = Table(
     Column("kind", Text, primary_key=True, comment="finding, asset, affected_asset, evidence, …"),
     Column("row_id", BigInteger, primary_key=True),
     Column("image", JSONB, comment="the row before this import changed or deleted it"),
+    timestamp("changed_at", default=True),
     UniqueConstraint("tenant_id", "kind", "row_id", "import_id"),
 )
 

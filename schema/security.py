@@ -73,6 +73,9 @@ def _each(names: Iterable[str], privileges: Sequence[str]) -> dict[str, Sequence
     return dict.fromkeys(names, privileges)
 
 
+# The read side shows neither the audit log nor signing keys and what was sent with them.
+UNREAD = ("audit_log", "webhooks", "webhook_deliveries")
+
 PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "hythe_upload": {
         "files": WRITE,
@@ -82,9 +85,11 @@ PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "hythe_importer": {
         **_each(("clients", "reports", "imports", "outbox", "row_errors", "tenant_limits"), WRITE),
         **_each(
-            ("import_cancellations", "import_claims", "import_inputs", "import_leases", "import_progress"),
+            ("import_claims", "import_inputs", "import_leases", "import_progress", "import_requests"),
             WRITE,
         ),
+        **_each(("webhooks", "webhook_deliveries"), WRITE),
+        "undo_items": EXPIRE,
         "files": READ,
         # Retention, and nothing else, reaches what the workers have written.
         **_each((*FINDINGS_TARGET, "before_images", "sightings"), EXPIRE),
@@ -96,13 +101,14 @@ PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "hythe_worker": {
         "imports": ("SELECT", "UPDATE"),
         **_each(("clients", "reports", "import_inputs"), READ),
-        **_each(("import_cancellations", "import_claims", "import_leases", "import_progress"), WRITE),
-        "outbox": ("DELETE", "SELECT", "UPDATE"),
-        "row_errors": ("DELETE", "INSERT", "SELECT"),
+        **_each(("import_claims", "import_leases", "import_progress", "import_requests"), WRITE),
+        "outbox": WRITE,
+        **_each(("row_errors", "undo_items"), ("DELETE", "INSERT", "SELECT")),
         **_each(FINDINGS_TARGET, WRITE),
-        **_each(("before_images", "sightings", "tags"), APPEND),
+        # An undo takes away what the undone import has left, and hands on what a later one keeps.
+        **_each(("before_images", "sightings"), WRITE),
     },
-    "hythe_status": _each((name for name in TENANT_TABLES if name != "audit_log"), READ),
+    "hythe_status": _each((name for name in TENANT_TABLES if name not in UNREAD), READ),
     "hythe_identity": {
         **_each(("identity.tenants", "identity.users", "identity.api_keys"), ("INSERT", "SELECT", "UPDATE")),
         "identity.workspaces": ("INSERT", "SELECT", "UPDATE"),
@@ -131,6 +137,7 @@ SEQUENCE_PRIVILEGES: Mapping[str, Sequence[str]] = {
         "assets_asset_id_seq",
         "evidence_evidence_id_seq",
         "findings_finding_id_seq",
+        "flip_numbers",
     ),
 }
 

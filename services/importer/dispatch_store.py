@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Update, and_, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Update, and_, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
 from schema.importer import import_leases, imports, outbox
 from services.importer.model import State
+from services.importer.store.outbox import Topic
 
 RELAY_LOCK = 0x4879_7468_65  # "Hythe"
 
@@ -67,7 +68,7 @@ async def due(connection: AsyncConnection, full: Collection[int], per_tenant: in
             .over(partition_by=outbox.c.tenant_id, order_by=(is_new, outbox.c.next_at, outbox.c.import_id))
             .label("rank"),
         )
-        .where(outbox.c.next_at <= func.now(), ~and_(is_new, outbox.c.tenant_id.in_(full)))
+        .where(outbox.c.topic == Topic.RUN, outbox.c.next_at <= func.now(), ~and_(is_new, outbox.c.tenant_id.in_(full)))
         .subquery()
     )
     query = (
@@ -97,10 +98,11 @@ async def in_flight(connection: AsyncConnection) -> dict[int, int]:
         select(outbox.c.tenant_id, func.count().label("imports"))
         .join(imports, and_(imports.c.tenant_id == outbox.c.tenant_id, imports.c.import_id == outbox.c.import_id))
         .where(
+            outbox.c.topic == Topic.RUN,
             or_(
                 imports.c.state == State.RUNNING,
                 and_(imports.c.state == State.QUEUED, outbox.c.stream_sequence.is_not(None)),
-            )
+            ),
         )
         .group_by(outbox.c.tenant_id)
     )
@@ -138,14 +140,16 @@ async def mark_published(connection: AsyncConnection, item: Due, sequence: int, 
 
 
 def _row(item: Due) -> Update:
-    return update(outbox).where(outbox.c.tenant_id == item.tenant_id, outbox.c.import_id == item.import_id)
+    return update(outbox).where(*_at(item))
+
+
+def _at(item: Due) -> tuple[ColumnElement[bool], ...]:
+    return outbox.c.tenant_id == item.tenant_id, outbox.c.import_id == item.import_id, outbox.c.topic == Topic.RUN
 
 
 async def forget(connection: AsyncConnection, item: Due) -> None:
     """Removes the row of an import that is finished."""
-    await connection.execute(
-        delete(outbox).where(outbox.c.tenant_id == item.tenant_id, outbox.c.import_id == item.import_id)
-    )
+    await connection.execute(delete(outbox).where(*_at(item)))
 
 
 async def backlog(connection: AsyncConnection) -> tuple[int, float]:
@@ -155,7 +159,7 @@ async def backlog(connection: AsyncConnection) -> tuple[int, float]:
         func.coalesce(
             func.extract("epoch", func.now() - func.min(outbox.c.created_at).filter(outbox.c.dispatch_number == 0)), 0
         ),
-    ).select_from(outbox)
+    ).where(outbox.c.topic == Topic.RUN)
     size, lag = (await connection.execute(query)).one()
     return int(size), float(lag)
 

@@ -29,7 +29,7 @@ from services.importer.settings import ImporterSettings
 from services.importer.sources import Source, Sources
 from services.importer.store.engagements import SqlEngagementStore
 from services.importer.store.imports import SqlImportStore
-from services.importer.store.triggers import OUTBOX_CHANNEL
+from services.importer.store.outbox import CHANNEL
 
 NAME = "importer"
 SERVICE_NAMES = ("hythe.importer.v1.ImportService", "hythe.dialects.plextrac.v2.PlextracImporter")
@@ -56,7 +56,7 @@ async def main() -> None:
     dispatcher = Dispatcher(
         dispatch_database,
         queue,
-        Listener(dispatch_url, OUTBOX_CHANNEL),
+        Listener(dispatch_url, CHANNEL),
         engagements.running_limit,
         Retention(dispatch_database, database, objects, settings),
         settings,

@@ -46,6 +46,21 @@ def sources_of(following: State) -> tuple[State, ...]:
     return tuple(state for state, allowed in TRANSITIONS.items() if following in allowed)
 
 
+class Kind(StrEnum):
+    """An undo is queued, claimed, fenced, watched and cancelled like the import that it takes back."""
+
+    IMPORT = "import"
+    UNDO = "undo"
+
+
+class Origin(StrEnum):
+    """What an import was made for, when it was made from an earlier one."""
+
+    RETRY = "retry"
+    RERUN = "rerun"
+    UNDO = "undo"
+
+
 class Lane(StrEnum):
     """Two lanes by file size, so that a small import never waits behind a big one."""
 

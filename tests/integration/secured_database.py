@@ -25,6 +25,14 @@ from tests.stack import Database
 
 OURS, THEIRS = 11, 22
 WHEN = datetime(2026, 1, 2, tzinfo=UTC)
+# Columns that take certain words only.
+CHECKED_WORDS = {
+    "state": "QUEUED",
+    "webhook_deliveries.state": "PENDING",
+    "imports.kind": "import",
+    "import_requests.action": "cancel",
+    "outbox.topic": "run",
+}
 TENANT_TABLES = [table for table in metadata.sorted_tables if table.schema is None]
 SERVICE_ROLES = [role for role in security.ROLES if role != security.OWNER]
 ALL_TABLES = [table.fullname for table in metadata.sorted_tables]
@@ -102,7 +110,7 @@ def value_of(column: Column[Any]) -> Any:
         case LargeBinary():
             return b"1"
         case Text():
-            return "QUEUED" if column.name == "state" else "1"
+            return CHECKED_WORDS.get(str(column), CHECKED_WORDS.get(column.name, "1"))
         case other:
             raise NotImplementedError(other)
 

@@ -19,7 +19,7 @@ from runtime.database import Database
 from runtime.errors import ServiceError
 from runtime.objects import ObjectStore
 from services.importer import metrics
-from services.importer.engine import claims, flip, progress
+from services.importer.engine import claims, ending, flip, progress
 from services.importer.engine.claims import Claim
 from services.importer.engine.failures import Cancelled, Drained, FencedOut, ImportFailure, RetryableFailure
 from services.importer.engine.progress import Progress
@@ -194,12 +194,16 @@ class Attempt:
         async def write(connection: AsyncConnection) -> None:
             if self._progress.has_advanced:
                 await progress.forgive(connection, self._claim)
-            await claims.hand_back(connection, self._claim, timedelta(seconds=delay), is_retry=True)
+            await self._hand_back(connection, timedelta(seconds=delay), is_retry=True)
 
         return await self._record(write, Ending.RETRIED)
 
     async def _drain(self, connection: AsyncConnection) -> None:
-        await claims.hand_back(connection, self._claim, NO_DELAY, is_retry=False)
+        await self._hand_back(connection, NO_DELAY, is_retry=False)
+
+    async def _hand_back(self, connection: AsyncConnection, delay: timedelta, *, is_retry: bool) -> None:
+        job = self._claim.job
+        await ending.hand_back(connection, job.tenant_id, job.import_id, delay, is_retry=is_retry)
 
     async def _cancel(self, connection: AsyncConnection) -> None:
         await self._finish(connection, State.CANCELLED, "CANCELLED", "The import was cancelled.", "")
@@ -214,7 +218,7 @@ class Attempt:
             await flip.keep_errors(connection, self._claim, staging)
         await staging.drop(connection)
         await progress.write(connection, self._claim, {**self._progress.values(), "phase": state.lower()})
-        await claims.finish(connection, job.tenant_id, job.import_id, state, code, message, position)
+        await ending.end(connection, job.tenant_id, job.import_id, state, code, message, position)
 
     async def _record(self, write: Callable[[AsyncConnection], Awaitable[None]], ending: Ending) -> Ending:
         """Writes the end down behind the fence, for as long as the database is away."""

@@ -13,26 +13,29 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+import msgspec
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schema.importer import (
-    import_cancellations,
     import_claims,
     import_inputs,
     import_leases,
     import_progress,
+    import_requests,
     imports,
     outbox,
 )
+from services.importer.engine.ending import end
 from services.importer.engine.failures import FencedOut
 from services.importer.engine.target import Job
-from services.importer.model import State
+from services.importer.model import Kind, Origin, State
+from services.importer.policy import Options, Policy
+from services.importer.store.outbox import Topic
 
 LOCK_NOT_AVAILABLE = "55P03"
-OUTBOX_CHANNEL = "hythe_outbox"
 MAX_CRASHES = 3
 
 
@@ -102,7 +105,7 @@ async def claim(
         return refusal
     is_takeover = row["state"] == State.RUNNING
     if is_takeover and row["crashes"] + 1 >= MAX_CRASHES:
-        await finish(
+        await end(
             connection, tenant_id, import_id, State.FAILED, "WORKER_CRASHED", "Its worker died three times on it."
         )
         await connection.execute(update(import_claims).where(at).values(attempt=attempt + 1))
@@ -186,7 +189,7 @@ async def _start(
     # The dispatcher looks again when the lease would be over.
     await connection.execute(
         update(outbox)
-        .where(outbox.c.tenant_id == tenant_id, outbox.c.import_id == import_id)
+        .where(outbox.c.tenant_id == tenant_id, outbox.c.import_id == import_id, outbox.c.topic == Topic.RUN)
         .values(next_at=func.now() + lease)
     )
 
@@ -201,6 +204,15 @@ def _job(row: Any) -> Job:
         asset_tags=tuple(row["asset_tags"]),
         finding_tags=tuple(row["finding_tags"]),
         use_parser_actions=row["use_parser_actions"],
+        kind=Kind(row["kind"]),
+        origin=Origin(row["origin"]) if row["origin"] else None,
+        origin_import_id=row["origin_import_id"],
+        options=Options(
+            dry_run=row["dry_run"],
+            force=row["force"],
+            policy=msgspec.convert(row["policy"], Policy),
+            expected_sha256=row["expected_sha256"],
+        ),
     )
 
 
@@ -246,80 +258,9 @@ async def renew(connection: AsyncConnection, held: Claim, lease: timedelta) -> N
 
 async def is_cancelled(connection: AsyncConnection, held: Claim) -> bool:
     """Whether somebody asked it to stop."""
-    query = select(import_cancellations.c.requested_by).where(
-        import_cancellations.c.tenant_id == held.job.tenant_id,
-        import_cancellations.c.import_id == held.job.import_id,
+    query = select(import_requests.c.requested_by).where(
+        import_requests.c.tenant_id == held.job.tenant_id,
+        import_requests.c.import_id == held.job.import_id,
+        import_requests.c.action == "cancel",
     )
     return (await connection.execute(query)).first() is not None
-
-
-async def finish(
-    connection: AsyncConnection,
-    tenant_id: int,
-    import_id: UUID,
-    state: State,
-    code: str | None = None,
-    message: str | None = None,
-    position: str | None = None,
-) -> None:
-    """Moves an import from RUNNING to a terminal state and takes away what a live one needs.
-
-    The caller holds the claim.
-    """
-    at = (imports.c.tenant_id == tenant_id) & (imports.c.import_id == import_id)
-    moved = await connection.execute(
-        update(imports)
-        .where(at, imports.c.state == State.RUNNING)
-        .values(
-            state=state,
-            error_code=code,
-            error_message=message,
-            error_position=position or None,
-            ended_at=func.now(),
-            updated_at=func.now(),
-        )
-    )
-    if moved.rowcount != 1:
-        raise FencedOut
-    await release(connection, tenant_id, import_id)
-
-
-async def release(connection: AsyncConnection, tenant_id: int, import_id: UUID) -> None:
-    """Removes lease, cancel request and outbox row of an import that is not running any more."""
-    for table in (import_leases, import_cancellations, outbox):
-        await connection.execute(delete(table).where(table.c.tenant_id == tenant_id, table.c.import_id == import_id))
-    # A place at the workers is free: the dispatcher need not wait for its next look.
-    await connection.execute(select(func.pg_notify(OUTBOX_CHANNEL, "")))
-
-
-async def hand_back(connection: AsyncConnection, held: Claim, delay: timedelta, *, is_retry: bool) -> None:
-    """Moves an import from RUNNING to QUEUED, to go on from its checkpoint after `delay`.
-
-    The caller holds the claim.
-    """
-    job = held.job
-    moved = await connection.execute(
-        update(imports)
-        .where(
-            imports.c.tenant_id == job.tenant_id, imports.c.import_id == job.import_id, imports.c.state == State.RUNNING
-        )
-        .values(
-            state=State.QUEUED,
-            retries=imports.c.retries + int(is_retry),
-            not_before=func.now() + delay,
-            updated_at=func.now(),
-        )
-    )
-    if moved.rowcount != 1:
-        raise FencedOut
-    await connection.execute(
-        delete(import_leases).where(
-            import_leases.c.tenant_id == job.tenant_id, import_leases.c.import_id == job.import_id
-        )
-    )
-    await connection.execute(
-        update(outbox)
-        .where(outbox.c.tenant_id == job.tenant_id, outbox.c.import_id == job.import_id)
-        .values(stream_sequence=None, next_at=func.now() + delay)
-    )
-    await connection.execute(select(func.pg_notify(OUTBOX_CHANNEL, "")))

@@ -11,7 +11,7 @@ from runtime.database import Database
 from schema.importer import imports
 from schema.staging import errors
 from services.importer import metrics
-from services.importer.engine import claims, progress
+from services.importer.engine import claims, ending, progress
 from services.importer.engine.claims import Claim
 from services.importer.engine.failures import Cancelled, FencedOut
 from services.importer.engine.progress import Progress
@@ -91,4 +91,4 @@ async def _conclude(
         raise Cancelled
     await staging.drop(connection)
     await progress.write(connection, held, progress.final_values(checkpoint.tally, outcomes))
-    await claims.finish(connection, held.job.tenant_id, held.job.import_id, State.SUCCEEDED)
+    await ending.end(connection, held.job.tenant_id, held.job.import_id, State.SUCCEEDED)

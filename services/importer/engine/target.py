@@ -10,6 +10,9 @@ from uuid import UUID
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.importer.model import Kind, Origin
+from services.importer.policy import Options
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -23,6 +26,10 @@ class Job:
     asset_tags: tuple[str, ...]
     finding_tags: tuple[str, ...]
     use_parser_actions: bool
+    kind: Kind = Kind.IMPORT
+    origin: Origin | None = None
+    origin_import_id: UUID | None = None
+    options: Options = field(default_factory=Options)
 
 
 @dataclass(slots=True)

@@ -15,17 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
 from schema.importer import (
-    import_cancellations,
     import_leases,
     import_progress,
+    import_requests,
     imports,
     outbox,
 )
 from services.importer.model import Lane, State, sources_of
 from services.importer.ports import Earlier, Facts, Locked, Lookup
 from services.importer.snapshot import NewImport, Snapshot
+from services.importer.store.outbox import announce_end, call_dispatcher
 from services.importer.store.snapshots import snapshot_of, snapshot_query
-from services.importer.store.triggers import EARLIER_IMPORT, NAMED_THINGS, OUTBOX_CHANNEL, QUEUE_IMPORT, given
+from services.importer.store.triggers import EARLIER_IMPORT, NAMED_THINGS, QUEUE_IMPORT, given
 
 
 class SqlImportStore:
@@ -122,14 +123,19 @@ class SqlImportSession:
             .where(*self._is(import_progress, import_id))
             .values(phase="cancelled", updated_at=func.now())
         )
-        for table in (outbox, import_leases, import_cancellations):
+        for table in (import_leases, import_requests):
             await self._connection.execute(delete(table).where(*self._is(table, import_id)))
-        # Its place among the tenant's running imports is free.
-        await self._notify()
+        await announce_end(self._connection, self._tenant_id, import_id)
 
     async def request_cancel(self, import_id: UUID, user_id: int) -> None:
-        row = insert(import_cancellations).values(tenant_id=self._tenant_id, import_id=import_id, requested_by=user_id)
-        await self._connection.execute(row.on_conflict_do_nothing())
+        row = insert(import_requests).values(
+            tenant_id=self._tenant_id, import_id=import_id, action="cancel", requested_by=user_id
+        )
+        await self._connection.execute(
+            row.on_conflict_do_update(
+                index_elements=[import_requests.c.tenant_id, import_requests.c.import_id], set_={"action": "cancel"}
+            )
+        )
 
     async def dispatch_now(self, import_id: UUID, locked: Locked) -> None:
         await self._connection.execute(
@@ -145,18 +151,15 @@ class SqlImportSession:
         )
         await self._connection.execute(
             row.on_conflict_do_update(
-                index_elements=[outbox.c.tenant_id, outbox.c.import_id],
+                index_elements=[outbox.c.tenant_id, outbox.c.import_id, outbox.c.topic, outbox.c.item_id],
                 set_={"next_at": func.now(), "stream_sequence": None},
             )
         )
-        await self._notify()
+        await call_dispatcher(self._connection)
 
     async def read(self, import_id: UUID) -> Snapshot:
         query = snapshot_query().where(*self._is(imports, import_id))
         return snapshot_of((await self._connection.execute(query)).one())
-
-    async def _notify(self) -> None:
-        await self._connection.execute(select(func.pg_notify(OUTBOX_CHANNEL, "")))
 
     def _is(self, table: Table, import_id: UUID) -> tuple[Any, Any]:
         return table.c.tenant_id == self._tenant_id, table.c.import_id == import_id

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Table, func, select
 
-from schema.importer import clients, import_cancellations, import_progress, imports, reports
+from schema.importer import clients, import_progress, import_requests, imports, reports
 from services.importer.model import State
 from services.importer.snapshot import Caution, Snapshot
 
@@ -35,12 +35,12 @@ def snapshot_query() -> Select[Any]:
             reports.c.name.label("report_name"),
             *(progress.c[name] for name in ("attempt", "phase", "percent", "cautions", *COUNTERS)),
             func.greatest(imports.c.updated_at, progress.c.updated_at).label("changed_at"),
-            import_cancellations.c.requested_by.is_not(None).label("cancel_requested"),
+            import_requests.c.requested_by.is_not(None).label("cancel_requested"),
         )
         .join(progress, _same_import(progress))
         .join(clients, (clients.c.tenant_id == imports.c.tenant_id) & (clients.c.client_id == imports.c.client_id))
         .outerjoin(reports, (reports.c.tenant_id == imports.c.tenant_id) & (reports.c.report_id == imports.c.report_id))
-        .outerjoin(import_cancellations, _same_import(import_cancellations))
+        .outerjoin(import_requests, _same_import(import_requests))
     )
 
 

@@ -22,8 +22,8 @@ from schema.importer import (
 )
 from schema.upload import files
 from services.importer.model import State
+from services.importer.store.outbox import CHANNEL
 
-OUTBOX_CHANNEL = "hythe_outbox"
 PREFIX = "given_"
 
 # Fields of NewImport that are columns of the same name.
@@ -124,7 +124,7 @@ def _queue_import() -> Select[Any]:
         "size": _given(import_inputs.c.size, "file_size"),
     }
     waiting = {"lane": _given(outbox.c.lane), "traceparent": _given(outbox.c.traceparent)}
-    return select(created.c.created_at, func.pg_notify(OUTBOX_CHANNEL, "")).add_cte(
+    return select(created.c.created_at, func.pg_notify(CHANNEL, "")).add_cte(
         _row_beside(created, import_inputs, first_input),
         _row_beside(created, import_claims, {}),
         _row_beside(created, import_progress, {}),

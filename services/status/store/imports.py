@@ -37,10 +37,10 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from schema.importer import (
     clients,
-    import_cancellations,
     import_claims,
     import_leases,
     import_progress,
+    import_requests,
     imports,
     reports,
     row_errors,
@@ -217,7 +217,7 @@ def _is_stuck() -> ColumnElement[bool]:
 def _with_details(page: Subquery) -> Select[Any]:
     """The page with what stands in other tables."""
     progress, claim = _of_import(import_progress, page), _of_import(import_claims, page)
-    cancellation = _of_import(import_cancellations, page)
+    cancellation = _of_import(import_requests, page)
     client, report = _client_of(page), _report_of(page)
     return (
         select(

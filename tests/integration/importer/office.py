@@ -13,8 +13,8 @@ from uuid import UUID
 from runtime.database import Database
 from runtime.notifications import Listener
 from services.importer.dispatcher import Dispatcher
-from services.importer.engine import claims
 from services.importer.settings import DispatchSettings
+from services.importer.store.outbox import CHANNEL
 from tests.fakes.jetstream import FakeJobQueue
 from tests.integration.importer.workbench import Engine
 
@@ -50,7 +50,7 @@ class Office:
                 "worker_slots": WORKER_SLOTS,
             }
         )
-        listener = Listener(self.listener_url, claims.OUTBOX_CHANNEL)
+        listener = Listener(self.listener_url, CHANNEL)
         retention: Any = NoRetention()
         return Dispatcher(database or self.database, self.queue, listener, limit_of, retention, settings)
 

@@ -122,7 +122,8 @@ async def test_a_running_import_is_cancelled_and_leaves_nothing(bench: Bench, mo
     slow_replies(monkeypatch)
     attempt = asyncio.create_task(bench.attempt(import_id, chunk_records=100))
     await bench.engine.admin.execute(
-        "INSERT INTO import_cancellations (tenant_id, import_id, requested_by) VALUES (%s, %s, 1)", (TENANT, import_id)
+        "INSERT INTO import_requests (action, tenant_id, import_id, requested_by) VALUES ('cancel', %s, %s, 1)",
+        (TENANT, import_id),
     )
     assert await attempt is Ending.CANCELLED
     row = await bench.row(import_id)

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.importer.engine import claims, progress
+from services.importer.engine import claims, ending, progress
 from services.importer.engine.claims import Claim, Refusal
 from services.importer.engine.failures import Cancelled, FencedOut
 from services.importer.engine.flip import flip
@@ -106,7 +106,7 @@ async def test_three_crashes_are_the_end(engine: Engine) -> None:
     assert await try_claim(engine, import_id) is Refusal.POISON
     (row,) = await engine.rows("SELECT state, error_code FROM imports")
     assert row == {"state": State.FAILED, "error_code": "WORKER_CRASHED"}
-    assert await engine.value("SELECT count(*) FROM outbox") == 0
+    assert await engine.value("SELECT count(*) FROM outbox WHERE topic = 'run'") == 0
     assert await try_claim(engine, import_id) is Refusal.FINISHED
 
 
@@ -125,7 +125,7 @@ async def test_a_cancel_request_before_the_last_statements_undoes_the_flip(engin
     claim = await engine.claimed(await engine.queued())
     staging, checkpoint = await engine.staged(claim, [ITEM])
     await engine.admin.execute(
-        "INSERT INTO import_cancellations (tenant_id, import_id, requested_by) VALUES (1, %s, 1)",
+        "INSERT INTO import_requests (action, tenant_id, import_id, requested_by) VALUES ('cancel', 1, %s, 1)",
         (claim.job.import_id,),
     )
     with pytest.raises(Cancelled):
@@ -138,7 +138,7 @@ async def test_a_finished_import_has_one_end(engine: Engine) -> None:
     import_id = await engine.imported([ITEM])
     with pytest.raises(FencedOut):
         async with engine.worker.transaction(TENANT) as connection:
-            await claims.finish(connection, TENANT, import_id, State.FAILED, "LATE", "late")
+            await ending.end(connection, TENANT, import_id, State.FAILED, "LATE", "late")
     assert await engine.value("SELECT state FROM imports") == State.SUCCEEDED
 
 
@@ -157,5 +157,5 @@ async def test_only_the_attempt_that_runs_starts_the_counts_anew(engine: Engine)
     assert await counts_after_forgiving(old) == {"crashes": 2, "retries": 1}
     assert await counts_after_forgiving(new) == {"crashes": 0, "retries": 0}
     async with engine.worker.transaction(TENANT) as connection:
-        await claims.hand_back(connection, new, timedelta(0), is_retry=True)
+        await ending.hand_back(connection, TENANT, new.job.import_id, timedelta(0), is_retry=True)
     assert await counts_after_forgiving(new) == {"crashes": 0, "retries": 1}, "it has counted its own end"

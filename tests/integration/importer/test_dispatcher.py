@@ -11,8 +11,9 @@ from runtime.errors import Unavailable
 from runtime.jetstream import QueueUnavailable
 from runtime.telemetry import new_traceparent, trace_id_of
 from services.importer import dispatch_store, dispatcher, metrics
-from services.importer.engine import claims
+from services.importer.engine import claims, ending
 from services.importer.model import State
+from services.importer.store.outbox import CHANNEL
 from tests.integration.importer.office import Office, answered, eventually, has_rows, import_of
 from tests.integration.importer.workbench import LEASE, TENANT
 from tests.integration.serving import connected
@@ -52,7 +53,7 @@ async def test_a_tenant_has_no_more_at_the_workers_than_its_cap_until_one_ends(o
     await office.engine.claimed(first)
     assert await office.look() == [], "sent and not yet taken counts as much as running"
     async with office.engine.worker.transaction(TENANT) as connection:
-        await claims.finish(connection, TENANT, first, State.FAILED, "X", "x")
+        await ending.end(connection, TENANT, first, State.FAILED, "X", "x")
     assert await office.look() == [third]
 
 
@@ -93,7 +94,7 @@ async def test_an_import_that_was_handed_over_goes_before_what_never_ran(office:
     claim = await office.engine.claimed(begun)
     await office.backlog(TENANT, 300)
     async with office.engine.worker.transaction(TENANT) as connection:
-        await claims.hand_back(connection, claim, timedelta(0), is_retry=False)
+        await ending.hand_back(connection, TENANT, claim.job.import_id, timedelta(0), is_retry=False)
     assert await office.look() == [begun]
 
 
@@ -177,7 +178,7 @@ async def test_the_row_of_a_finished_import_is_removed(office: Office, state: st
     await office.engine.queued()
     await office.engine.admin.execute("UPDATE imports SET state = %s", (state,))
     assert await office.look() == []
-    assert await office.engine.value("SELECT count(*) FROM outbox") == 0
+    assert await office.engine.value("SELECT count(*) FROM outbox WHERE topic = 'run'") == 0
 
 
 @pytest.mark.parametrize("state", ["OPEN", "PAUSED"])
@@ -235,7 +236,7 @@ async def test_a_trigger_wakes_the_dispatcher(office: Office) -> None:
         for number in range(1, 4):
             # It polls once a minute here, which is longer than this test waits.
             import_id = await office.engine.queued()
-            await office.engine.admin.execute(f"NOTIFY {claims.OUTBOX_CHANNEL}".encode())
+            await office.engine.admin.execute(f"NOTIFY {CHANNEL}".encode())
             await eventually(lambda: answered(len(office.queue.messages) == number))  # noqa: B023
             assert import_of(office.queue, number) == import_id
 

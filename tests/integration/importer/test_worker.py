@@ -160,7 +160,7 @@ async def test_a_cancelled_import_ends_and_its_message_with_it(shop: Shop, monke
     async with shop.working(chunk_records=100):
         await shop.until(import_id, "RUNNING")
         await shop.bench.engine.admin.execute(
-            "INSERT INTO import_cancellations (tenant_id, import_id, requested_by) VALUES (%s, %s, 1)",
+            "INSERT INTO import_requests (action, tenant_id, import_id, requested_by) VALUES ('cancel', %s, %s, 1)",
             (TENANT, import_id),
         )
         assert await shop.until_settled(1) == [("ack", sequence)]

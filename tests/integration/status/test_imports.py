@@ -177,7 +177,7 @@ async def test_one_import_is_shown_with_everything(api: Api) -> None:
 async def test_the_native_import_says_the_same(api: Api) -> None:
     client_id = api.rows.client("Karbo")
     import_id = api.rows.started_import(client_id, None, state="RUNNING", progress={"percent": 5, "phase": "staging"})
-    api.rows.insert("import_cancellations", import_id=import_id, requested_by=7)
+    api.rows.insert("import_requests", import_id=import_id, action="cancel", requested_by=7)
     reply = await api.native.GetImport(status_pb2.GetImportRequest(import_id=str(import_id)), metadata=as_())
     found: importer_pb2.Import = getattr(reply, "import")
     assert (found.state, found.progress, found.phase, found.attempt) == (importer_pb2.STATE_RUNNING, 5, "staging", 2)

@@ -20,6 +20,54 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _OnError:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OnErrorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OnError.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ON_ERROR_UNSPECIFIED: _OnError.ValueType  # 0
+    """As ON_ERROR_CONTINUE."""
+    ON_ERROR_CONTINUE: _OnError.ValueType  # 1
+    """Rejected items are reported, the others imported."""
+    ON_ERROR_ABORT: _OnError.ValueType  # 2
+    """The first rejected item ends the import."""
+    ON_ERROR_ABORT_ABOVE: _OnError.ValueType  # 3
+    """One of the two limits of the policy ends it."""
+    ON_ERROR_ALL_OR_NOTHING: _OnError.ValueType  # 4
+    """The file is read to its end and every error reported; one rejected item then fails the import."""
+
+class OnError(_OnError, metaclass=_OnErrorEnumTypeWrapper): ...
+
+ON_ERROR_UNSPECIFIED: OnError.ValueType  # 0
+"""As ON_ERROR_CONTINUE."""
+ON_ERROR_CONTINUE: OnError.ValueType  # 1
+"""Rejected items are reported, the others imported."""
+ON_ERROR_ABORT: OnError.ValueType  # 2
+"""The first rejected item ends the import."""
+ON_ERROR_ABORT_ABOVE: OnError.ValueType  # 3
+"""One of the two limits of the policy ends it."""
+ON_ERROR_ALL_OR_NOTHING: OnError.ValueType  # 4
+"""The file is read to its end and every error reported; one rejected item then fails the import."""
+Global___OnError: _TypeAlias = OnError  # noqa: Y015
+
+class _Kind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Kind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    KIND_UNSPECIFIED: _Kind.ValueType  # 0
+    KIND_IMPORT: _Kind.ValueType  # 1
+    KIND_UNDO: _Kind.ValueType  # 2
+
+class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+
+KIND_UNSPECIFIED: Kind.ValueType  # 0
+KIND_IMPORT: Kind.ValueType  # 1
+KIND_UNDO: Kind.ValueType  # 2
+Global___Kind: _TypeAlias = Kind  # noqa: Y015
+
 class _State:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -131,6 +179,7 @@ class CreateImportRequest(_message.Message):
     FINDING_TAGS_FIELD_NUMBER: _builtins.int
     USE_PARSER_ACTIONS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     client_id: _builtins.int
     """Into which client and report. For an asset import `report_id` is 0."""
     report_id: _builtins.int
@@ -151,6 +200,8 @@ class CreateImportRequest(_message.Message):
 
     @_builtins.property
     def finding_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def options(self) -> Global___ImportOptions: ...
     def __init__(
         self,
         *,
@@ -163,14 +214,91 @@ class CreateImportRequest(_message.Message):
         finding_tags: _abc.Iterable[_builtins.str] | None = ...,
         use_parser_actions: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        options: Global___ImportOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_tags", b"asset_tags", "client_id", b"client_id", "file_name", b"file_name", "finding_tags", b"finding_tags", "key", b"key", "report_id", b"report_id", "request_id", b"request_id", "source", b"source", "use_parser_actions", b"use_parser_actions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_tags", b"asset_tags", "client_id", b"client_id", "file_name", b"file_name", "finding_tags", b"finding_tags", "key", b"key", "options", b"options", "report_id", b"report_id", "request_id", b"request_id", "source", b"source", "use_parser_actions", b"use_parser_actions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateImportRequest: _TypeAlias = CreateImportRequest  # noqa: Y015
+
+@_typing.final
+class ImportOptions(_message.Message):
+    """How an import is to be done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    EXPECTED_SHA256_FIELD_NUMBER: _builtins.int
+    EXPECTED_RECORDS_FIELD_NUMBER: _builtins.int
+    dry_run: _builtins.bool
+    """The real path with the same counters and errors, and nothing is kept but its own report."""
+    force: _builtins.bool
+    """Merge the file even when the same bytes have been imported into the same place with the same tags before."""
+    expected_sha256: _builtins.str
+    """Lower-case hexadecimal SHA-256 of the file; a file with another one fails `CHECKSUM_MISMATCH`."""
+    expected_records: _builtins.int
+    """Items the file must have; unset: any number. Another number fails `COUNT_MISMATCH`."""
+    @_builtins.property
+    def policy(self) -> Global___Policy: ...
+    def __init__(
+        self,
+        *,
+        dry_run: _builtins.bool = ...,
+        force: _builtins.bool = ...,
+        policy: Global___Policy | None = ...,
+        expected_sha256: _builtins.str = ...,
+        expected_records: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_records", b"_expected_records", "expected_records", b"expected_records", "policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_records", b"_expected_records", "dry_run", b"dry_run", "expected_records", b"expected_records", "expected_sha256", b"expected_sha256", "force", b"force", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_records: _TypeAlias = _typing.Literal["expected_records"]  # noqa: Y015
+    _WhichOneofArgType__expected_records: _TypeAlias = _typing.Literal["_expected_records", b"_expected_records"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_records) -> _WhichOneofReturnType__expected_records | None: ...
+
+Global___ImportOptions: _TypeAlias = ImportOptions  # noqa: Y015
+
+@_typing.final
+class Policy(_message.Message):
+    """When rejected items end the whole import (`TOO_MANY_ERRORS`). Nothing of a failed import is kept in any case."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ON_ERROR_FIELD_NUMBER: _builtins.int
+    MAX_ERRORS_FIELD_NUMBER: _builtins.int
+    MAX_ERROR_PERCENT_FIELD_NUMBER: _builtins.int
+    on_error: Global___OnError.ValueType
+    max_errors: _builtins.int
+    """With ON_ERROR_ABORT_ABOVE: more rejected items than this. Unset: no such limit."""
+    max_error_percent: _builtins.float
+    """With ON_ERROR_ABORT_ABOVE: more than this share of all items, in percent, 0 to 100; judged at the end of the file."""
+    def __init__(
+        self,
+        *,
+        on_error: Global___OnError.ValueType = ...,
+        max_errors: _builtins.int | None = ...,
+        max_error_percent: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_error_percent", b"_max_error_percent", "_max_errors", b"_max_errors", "max_error_percent", b"max_error_percent", "max_errors", b"max_errors"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_error_percent", b"_max_error_percent", "_max_errors", b"_max_errors", "max_error_percent", b"max_error_percent", "max_errors", b"max_errors", "on_error", b"on_error"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_error_percent: _TypeAlias = _typing.Literal["max_error_percent"]  # noqa: Y015
+    _WhichOneofArgType__max_error_percent: _TypeAlias = _typing.Literal["_max_error_percent", b"_max_error_percent"]  # noqa: Y015
+    _WhichOneofReturnType__max_errors: _TypeAlias = _typing.Literal["max_errors"]  # noqa: Y015
+    _WhichOneofArgType__max_errors: _TypeAlias = _typing.Literal["_max_errors", b"_max_errors"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_error_percent) -> _WhichOneofReturnType__max_error_percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_errors) -> _WhichOneofReturnType__max_errors | None: ...
+
+Global___Policy: _TypeAlias = Policy  # noqa: Y015
 
 @_typing.final
 class CreateImportResponse(_message.Message):
@@ -223,6 +351,194 @@ class CancelImportResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelImportResponse: _TypeAlias = CancelImportResponse  # noqa: Y015
+
+@_typing.final
+class PauseImportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    import_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        import_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseImportRequest: _TypeAlias = PauseImportRequest  # noqa: Y015
+
+@_typing.final
+class PauseImportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_FIELD_NUMBER: _builtins.int
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseImportResponse: _TypeAlias = PauseImportResponse  # noqa: Y015
+
+@_typing.final
+class ResumeImportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    import_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        import_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeImportRequest: _TypeAlias = ResumeImportRequest  # noqa: Y015
+
+@_typing.final
+class ResumeImportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_FIELD_NUMBER: _builtins.int
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeImportResponse: _TypeAlias = ResumeImportResponse  # noqa: Y015
+
+@_typing.final
+class RetryImportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    import_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        import_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryImportRequest: _TypeAlias = RetryImportRequest  # noqa: Y015
+
+@_typing.final
+class RetryImportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_FIELD_NUMBER: _builtins.int
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryImportResponse: _TypeAlias = RetryImportResponse  # noqa: Y015
+
+@_typing.final
+class RerunImportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    import_id: _builtins.str
+    request_id: _builtins.str
+    """As in CreateImportRequest."""
+    @_builtins.property
+    def options(self) -> Global___ImportOptions:
+        """How to do it this time; unset: as the first time. `force` is implied."""
+
+    def __init__(
+        self,
+        *,
+        import_id: _builtins.str = ...,
+        options: Global___ImportOptions | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "options", b"options", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RerunImportRequest: _TypeAlias = RerunImportRequest  # noqa: Y015
+
+@_typing.final
+class RerunImportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_FIELD_NUMBER: _builtins.int
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RerunImportResponse: _TypeAlias = RerunImportResponse  # noqa: Y015
+
+@_typing.final
+class UndoImportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    import_id: _builtins.str
+    dry_run: _builtins.bool
+    def __init__(
+        self,
+        *,
+        import_id: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "import_id", b"import_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoImportRequest: _TypeAlias = UndoImportRequest  # noqa: Y015
+
+@_typing.final
+class UndoImportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_FIELD_NUMBER: _builtins.int
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoImportResponse: _TypeAlias = UndoImportResponse  # noqa: Y015
 
 @_typing.final
 class RequeueImportRequest(_message.Message):
@@ -469,6 +785,17 @@ class Import(_message.Message):
     CLIENT_NAME_FIELD_NUMBER: _builtins.int
     REPORT_NAME_FIELD_NUMBER: _builtins.int
     CAUTIONS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    CONTENT_SHA256_FIELD_NUMBER: _builtins.int
+    DUPLICATE_OF_FIELD_NUMBER: _builtins.int
+    ORIGIN_IMPORT_ID_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    UNDONE_BY_FIELD_NUMBER: _builtins.int
+    UNDONE_TIME_FIELD_NUMBER: _builtins.int
+    PAUSE_REQUESTED_FIELD_NUMBER: _builtins.int
+    RESUMABLE_UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    UNDO_FIELD_NUMBER: _builtins.int
     import_id: _builtins.str
     """UUIDv7."""
     client_id: _builtins.int
@@ -500,6 +827,17 @@ class Import(_message.Message):
     client_name: _builtins.str
     """Names as they are now, for people."""
     report_name: _builtins.str
+    kind: Global___Kind.ValueType
+    content_sha256: _builtins.str
+    """Lower-case hexadecimal SHA-256 of the file, once it has been read."""
+    duplicate_of: _builtins.str
+    """The earlier import of the same file into the same place; then nothing was merged again."""
+    origin_import_id: _builtins.str
+    """What this import retries, repeats or undoes, and which of the three: `retry`, `rerun`, `undo`."""
+    origin: _builtins.str
+    undone_by: _builtins.str
+    """The undo that took this import back."""
+    pause_requested: _builtins.bool
     @_builtins.property
     def counters(self) -> Global___Counters: ...
     @_builtins.property
@@ -519,6 +857,18 @@ class Import(_message.Message):
     @_builtins.property
     def cautions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caution]:
         """Things a person should know that cost no record."""
+
+    @_builtins.property
+    def options(self) -> Global___ImportOptions: ...
+    @_builtins.property
+    def undone_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def resumable_until_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when RetryImport can continue this failed import."""
+
+    @_builtins.property
+    def undo(self) -> _containers.RepeatedCompositeFieldContainer[Global___UndoCount]:
+        """Of an undo: what it has done, or with `dry_run` would do, by kind of row. The rows: `StatusService.ListUndoItems`."""
 
     def __init__(
         self,
@@ -553,14 +903,58 @@ class Import(_message.Message):
         client_name: _builtins.str = ...,
         report_name: _builtins.str = ...,
         cautions: _abc.Iterable[Global___Caution] | None = ...,
+        kind: Global___Kind.ValueType = ...,
+        options: Global___ImportOptions | None = ...,
+        content_sha256: _builtins.str = ...,
+        duplicate_of: _builtins.str = ...,
+        origin_import_id: _builtins.str = ...,
+        origin: _builtins.str = ...,
+        undone_by: _builtins.str = ...,
+        undone_time: _timestamp_pb2.Timestamp | None = ...,
+        pause_requested: _builtins.bool = ...,
+        resumable_until_time: _timestamp_pb2.Timestamp | None = ...,
+        undo: _abc.Iterable[Global___UndoCount] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counters", b"counters", "create_time", b"create_time", "end_time", b"end_time", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counters", b"counters", "create_time", b"create_time", "end_time", b"end_time", "options", b"options", "resumable_until_time", b"resumable_until_time", "start_time", b"start_time", "undone_time", b"undone_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_tags", b"asset_tags", "attempt", b"attempt", "cancel_requested", b"cancel_requested", "cautions", b"cautions", "client_id", b"client_id", "client_name", b"client_name", "counters", b"counters", "create_time", b"create_time", "end_time", b"end_time", "error_code", b"error_code", "error_message", b"error_message", "error_position", b"error_position", "file_name", b"file_name", "file_size_bytes", b"file_size_bytes", "file_type", b"file_type", "finding_tags", b"finding_tags", "import_id", b"import_id", "key", b"key", "phase", b"phase", "progress", b"progress", "report_id", b"report_id", "report_name", b"report_name", "source", b"source", "start_time", b"start_time", "state", b"state", "tenant_id", b"tenant_id", "update_time", b"update_time", "use_parser_actions", b"use_parser_actions", "user_email", b"user_email", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_tags", b"asset_tags", "attempt", b"attempt", "cancel_requested", b"cancel_requested", "cautions", b"cautions", "client_id", b"client_id", "client_name", b"client_name", "content_sha256", b"content_sha256", "counters", b"counters", "create_time", b"create_time", "duplicate_of", b"duplicate_of", "end_time", b"end_time", "error_code", b"error_code", "error_message", b"error_message", "error_position", b"error_position", "file_name", b"file_name", "file_size_bytes", b"file_size_bytes", "file_type", b"file_type", "finding_tags", b"finding_tags", "import_id", b"import_id", "key", b"key", "kind", b"kind", "options", b"options", "origin", b"origin", "origin_import_id", b"origin_import_id", "pause_requested", b"pause_requested", "phase", b"phase", "progress", b"progress", "report_id", b"report_id", "report_name", b"report_name", "resumable_until_time", b"resumable_until_time", "source", b"source", "start_time", b"start_time", "state", b"state", "tenant_id", b"tenant_id", "undo", b"undo", "undone_by", b"undone_by", "undone_time", b"undone_time", "update_time", b"update_time", "use_parser_actions", b"use_parser_actions", "user_email", b"user_email", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Import: _TypeAlias = Import  # noqa: Y015
+
+@_typing.final
+class UndoCount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """finding, asset, affected_asset, evidence, …"""
+    action: _builtins.str
+    """removed, restored or kept."""
+    reason: _builtins.str
+    """Why rows were kept: SEEN_LATER (a later import has the same row), CHANGED_LATER (a later import changed it),
+    EDITED (a person changed it), IN_USE (another row that is kept needs it). Empty for the others.
+    """
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        action: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "count", b"count", "kind", b"kind", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoCount: _TypeAlias = UndoCount  # noqa: Y015
 
 @_typing.final
 class Caution(_message.Message):

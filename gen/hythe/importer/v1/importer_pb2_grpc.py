@@ -45,6 +45,31 @@ class ImportServiceStub:
                 request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.CancelImportRequest.SerializeToString,
                 response_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.CancelImportResponse.FromString,
                 _registered_method=True)
+        self.PauseImport = channel.unary_unary(
+                '/hythe.importer.v1.ImportService/PauseImport',
+                request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.PauseImportRequest.SerializeToString,
+                response_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.PauseImportResponse.FromString,
+                _registered_method=True)
+        self.ResumeImport = channel.unary_unary(
+                '/hythe.importer.v1.ImportService/ResumeImport',
+                request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.ResumeImportRequest.SerializeToString,
+                response_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.ResumeImportResponse.FromString,
+                _registered_method=True)
+        self.RetryImport = channel.unary_unary(
+                '/hythe.importer.v1.ImportService/RetryImport',
+                request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.RetryImportRequest.SerializeToString,
+                response_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.RetryImportResponse.FromString,
+                _registered_method=True)
+        self.RerunImport = channel.unary_unary(
+                '/hythe.importer.v1.ImportService/RerunImport',
+                request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.RerunImportRequest.SerializeToString,
+                response_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.RerunImportResponse.FromString,
+                _registered_method=True)
+        self.UndoImport = channel.unary_unary(
+                '/hythe.importer.v1.ImportService/UndoImport',
+                request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.UndoImportRequest.SerializeToString,
+                response_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.UndoImportResponse.FromString,
+                _registered_method=True)
         self.RequeueImport = channel.unary_unary(
                 '/hythe.importer.v1.ImportService/RequeueImport',
                 request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.RequeueImportRequest.SerializeToString,
@@ -87,6 +112,47 @@ class ImportServiceServicer:
     def CancelImport(self, request, context):
         """Asks an import to stop. One that is not running is cancelled at once; a running one at its next chunk.
         FAILED_PRECONDITION `IMPORT_FINISHED` when it is already in a terminal state.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseImport(self, request, context):
+        """Stops an import so that it can go on later from where it is: a queued one at once, a running one at its next chunk.
+        FAILED_PRECONDITION `IMPORT_FINISHED` after its end, `IMPORT_MERGING` when it merges already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeImport(self, request, context):
+        """Sends a paused import to the workers again; it goes on from its checkpoint. FAILED_PRECONDITION `IMPORT_NOT_PAUSED`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryImport(self, request, context):
+        """Tries again what did not work. An import that waits for its next attempt goes on now. One that failed for a reason that
+        may pass (`Import.resumable_until_time` is set) is continued from its checkpoint by a new import, which is answered;
+        asking twice answers the same one. FAILED_PRECONDITION `IMPORT_NOT_RETRYABLE` for all others: use RerunImport.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RerunImport(self, request, context):
+        """Imports the stored file of a finished import again, from its beginning, as a new import, merging it even when it is known.
+        FAILED_PRECONDITION `FILE_PURGED` when the file is not kept any more, `FILE_CHANGED` when another one is in its place.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoImport(self, request, context):
+        """Takes a succeeded import back, in the background: answers the undo, an import of the kind KIND_UNDO, to be watched like any other.
+        With `dry_run` it only says what it would do. FAILED_PRECONDITION `IMPORT_NOT_UNDOABLE` (not succeeded, a dry run, an undo),
+        `IMPORT_UNDONE`, `UNDO_EXPIRED` (what it needs is not kept any more). An undo that is under way is answered again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,6 +203,31 @@ def add_ImportServiceServicer_to_server(servicer, server):
                     servicer.CancelImport,
                     request_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.CancelImportRequest.FromString,
                     response_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.CancelImportResponse.SerializeToString,
+            ),
+            'PauseImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseImport,
+                    request_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.PauseImportRequest.FromString,
+                    response_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.PauseImportResponse.SerializeToString,
+            ),
+            'ResumeImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeImport,
+                    request_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.ResumeImportRequest.FromString,
+                    response_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.ResumeImportResponse.SerializeToString,
+            ),
+            'RetryImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryImport,
+                    request_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.RetryImportRequest.FromString,
+                    response_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.RetryImportResponse.SerializeToString,
+            ),
+            'RerunImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.RerunImport,
+                    request_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.RerunImportRequest.FromString,
+                    response_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.RerunImportResponse.SerializeToString,
+            ),
+            'UndoImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoImport,
+                    request_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.UndoImportRequest.FromString,
+                    response_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.UndoImportResponse.SerializeToString,
             ),
             'RequeueImport': grpc.unary_unary_rpc_method_handler(
                     servicer.RequeueImport,
@@ -219,6 +310,141 @@ class ImportService:
             '/hythe.importer.v1.ImportService/CancelImport',
             hythe_dot_importer_dot_v1_dot_importer__pb2.CancelImportRequest.SerializeToString,
             hythe_dot_importer_dot_v1_dot_importer__pb2.CancelImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.importer.v1.ImportService/PauseImport',
+            hythe_dot_importer_dot_v1_dot_importer__pb2.PauseImportRequest.SerializeToString,
+            hythe_dot_importer_dot_v1_dot_importer__pb2.PauseImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.importer.v1.ImportService/ResumeImport',
+            hythe_dot_importer_dot_v1_dot_importer__pb2.ResumeImportRequest.SerializeToString,
+            hythe_dot_importer_dot_v1_dot_importer__pb2.ResumeImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.importer.v1.ImportService/RetryImport',
+            hythe_dot_importer_dot_v1_dot_importer__pb2.RetryImportRequest.SerializeToString,
+            hythe_dot_importer_dot_v1_dot_importer__pb2.RetryImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RerunImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.importer.v1.ImportService/RerunImport',
+            hythe_dot_importer_dot_v1_dot_importer__pb2.RerunImportRequest.SerializeToString,
+            hythe_dot_importer_dot_v1_dot_importer__pb2.RerunImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.importer.v1.ImportService/UndoImport',
+            hythe_dot_importer_dot_v1_dot_importer__pb2.UndoImportRequest.SerializeToString,
+            hythe_dot_importer_dot_v1_dot_importer__pb2.UndoImportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,26 @@ class ImportServiceStub:
     """Asks an import to stop. One that is not running is cancelled at once; a running one at its next chunk.
     FAILED_PRECONDITION `IMPORT_FINISHED` when it is already in a terminal state.
     """
+    PauseImport: _grpc.UnaryUnaryMultiCallable[_importer_pb2.PauseImportRequest, _importer_pb2.PauseImportResponse]
+    """Stops an import so that it can go on later from where it is: a queued one at once, a running one at its next chunk.
+    FAILED_PRECONDITION `IMPORT_FINISHED` after its end, `IMPORT_MERGING` when it merges already.
+    """
+    ResumeImport: _grpc.UnaryUnaryMultiCallable[_importer_pb2.ResumeImportRequest, _importer_pb2.ResumeImportResponse]
+    """Sends a paused import to the workers again; it goes on from its checkpoint. FAILED_PRECONDITION `IMPORT_NOT_PAUSED`."""
+    RetryImport: _grpc.UnaryUnaryMultiCallable[_importer_pb2.RetryImportRequest, _importer_pb2.RetryImportResponse]
+    """Tries again what did not work. An import that waits for its next attempt goes on now. One that failed for a reason that
+    may pass (`Import.resumable_until_time` is set) is continued from its checkpoint by a new import, which is answered;
+    asking twice answers the same one. FAILED_PRECONDITION `IMPORT_NOT_RETRYABLE` for all others: use RerunImport.
+    """
+    RerunImport: _grpc.UnaryUnaryMultiCallable[_importer_pb2.RerunImportRequest, _importer_pb2.RerunImportResponse]
+    """Imports the stored file of a finished import again, from its beginning, as a new import, merging it even when it is known.
+    FAILED_PRECONDITION `FILE_PURGED` when the file is not kept any more, `FILE_CHANGED` when another one is in its place.
+    """
+    UndoImport: _grpc.UnaryUnaryMultiCallable[_importer_pb2.UndoImportRequest, _importer_pb2.UndoImportResponse]
+    """Takes a succeeded import back, in the background: answers the undo, an import of the kind KIND_UNDO, to be watched like any other.
+    With `dry_run` it only says what it would do. FAILED_PRECONDITION `IMPORT_NOT_UNDOABLE` (not succeeded, a dry run, an undo),
+    `IMPORT_UNDONE`, `UNDO_EXPIRED` (what it needs is not kept any more). An undo that is under way is answered again.
+    """
     RequeueImport: _grpc.UnaryUnaryMultiCallable[_importer_pb2.RequeueImportRequest, _importer_pb2.RequeueImportResponse]
     """Sends a queued import, or a running one whose lease is over, to the workers again."""
     ListSources: _grpc.UnaryUnaryMultiCallable[_importer_pb2.ListSourcesRequest, _importer_pb2.ListSourcesResponse]
@@ -62,6 +82,26 @@ class ImportServiceAsyncStub(ImportServiceStub):
     CancelImport: _aio.UnaryUnaryMultiCallable[_importer_pb2.CancelImportRequest, _importer_pb2.CancelImportResponse]  # type: ignore[assignment]
     """Asks an import to stop. One that is not running is cancelled at once; a running one at its next chunk.
     FAILED_PRECONDITION `IMPORT_FINISHED` when it is already in a terminal state.
+    """
+    PauseImport: _aio.UnaryUnaryMultiCallable[_importer_pb2.PauseImportRequest, _importer_pb2.PauseImportResponse]  # type: ignore[assignment]
+    """Stops an import so that it can go on later from where it is: a queued one at once, a running one at its next chunk.
+    FAILED_PRECONDITION `IMPORT_FINISHED` after its end, `IMPORT_MERGING` when it merges already.
+    """
+    ResumeImport: _aio.UnaryUnaryMultiCallable[_importer_pb2.ResumeImportRequest, _importer_pb2.ResumeImportResponse]  # type: ignore[assignment]
+    """Sends a paused import to the workers again; it goes on from its checkpoint. FAILED_PRECONDITION `IMPORT_NOT_PAUSED`."""
+    RetryImport: _aio.UnaryUnaryMultiCallable[_importer_pb2.RetryImportRequest, _importer_pb2.RetryImportResponse]  # type: ignore[assignment]
+    """Tries again what did not work. An import that waits for its next attempt goes on now. One that failed for a reason that
+    may pass (`Import.resumable_until_time` is set) is continued from its checkpoint by a new import, which is answered;
+    asking twice answers the same one. FAILED_PRECONDITION `IMPORT_NOT_RETRYABLE` for all others: use RerunImport.
+    """
+    RerunImport: _aio.UnaryUnaryMultiCallable[_importer_pb2.RerunImportRequest, _importer_pb2.RerunImportResponse]  # type: ignore[assignment]
+    """Imports the stored file of a finished import again, from its beginning, as a new import, merging it even when it is known.
+    FAILED_PRECONDITION `FILE_PURGED` when the file is not kept any more, `FILE_CHANGED` when another one is in its place.
+    """
+    UndoImport: _aio.UnaryUnaryMultiCallable[_importer_pb2.UndoImportRequest, _importer_pb2.UndoImportResponse]  # type: ignore[assignment]
+    """Takes a succeeded import back, in the background: answers the undo, an import of the kind KIND_UNDO, to be watched like any other.
+    With `dry_run` it only says what it would do. FAILED_PRECONDITION `IMPORT_NOT_UNDOABLE` (not succeeded, a dry run, an undo),
+    `IMPORT_UNDONE`, `UNDO_EXPIRED` (what it needs is not kept any more). An undo that is under way is answered again.
     """
     RequeueImport: _aio.UnaryUnaryMultiCallable[_importer_pb2.RequeueImportRequest, _importer_pb2.RequeueImportResponse]  # type: ignore[assignment]
     """Sends a queued import, or a running one whose lease is over, to the workers again."""
@@ -93,6 +133,56 @@ class ImportServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_importer_pb2.CancelImportResponse, _abc.Awaitable[_importer_pb2.CancelImportResponse]]:
         """Asks an import to stop. One that is not running is cancelled at once; a running one at its next chunk.
         FAILED_PRECONDITION `IMPORT_FINISHED` when it is already in a terminal state.
+        """
+
+    @_abc_1.abstractmethod
+    def PauseImport(
+        self,
+        request: _importer_pb2.PauseImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_importer_pb2.PauseImportResponse, _abc.Awaitable[_importer_pb2.PauseImportResponse]]:
+        """Stops an import so that it can go on later from where it is: a queued one at once, a running one at its next chunk.
+        FAILED_PRECONDITION `IMPORT_FINISHED` after its end, `IMPORT_MERGING` when it merges already.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeImport(
+        self,
+        request: _importer_pb2.ResumeImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_importer_pb2.ResumeImportResponse, _abc.Awaitable[_importer_pb2.ResumeImportResponse]]:
+        """Sends a paused import to the workers again; it goes on from its checkpoint. FAILED_PRECONDITION `IMPORT_NOT_PAUSED`."""
+
+    @_abc_1.abstractmethod
+    def RetryImport(
+        self,
+        request: _importer_pb2.RetryImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_importer_pb2.RetryImportResponse, _abc.Awaitable[_importer_pb2.RetryImportResponse]]:
+        """Tries again what did not work. An import that waits for its next attempt goes on now. One that failed for a reason that
+        may pass (`Import.resumable_until_time` is set) is continued from its checkpoint by a new import, which is answered;
+        asking twice answers the same one. FAILED_PRECONDITION `IMPORT_NOT_RETRYABLE` for all others: use RerunImport.
+        """
+
+    @_abc_1.abstractmethod
+    def RerunImport(
+        self,
+        request: _importer_pb2.RerunImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_importer_pb2.RerunImportResponse, _abc.Awaitable[_importer_pb2.RerunImportResponse]]:
+        """Imports the stored file of a finished import again, from its beginning, as a new import, merging it even when it is known.
+        FAILED_PRECONDITION `FILE_PURGED` when the file is not kept any more, `FILE_CHANGED` when another one is in its place.
+        """
+
+    @_abc_1.abstractmethod
+    def UndoImport(
+        self,
+        request: _importer_pb2.UndoImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_importer_pb2.UndoImportResponse, _abc.Awaitable[_importer_pb2.UndoImportResponse]]:
+        """Takes a succeeded import back, in the background: answers the undo, an import of the kind KIND_UNDO, to be watched like any other.
+        With `dry_run` it only says what it would do. FAILED_PRECONDITION `IMPORT_NOT_UNDOABLE` (not succeeded, a dry run, an undo),
+        `IMPORT_UNDONE`, `UNDO_EXPIRED` (what it needs is not kept any more). An undo that is under way is answered again.
         """
 
     @_abc_1.abstractmethod

@@ -27,7 +27,7 @@ from hythe.importer.v1 import importer_pb2 as hythe_dot_importer_dot_v1_dot_impo
 from hythe.options.v1 import options_pb2 as hythe_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1chythe/status/v1/status.proto\x12\x0fhythe.status.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a hythe/importer/v1/importer.proto\x1a\x1ehythe/options/v1/options.proto\"%\n\x10GetImportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\">\n\x11GetImportResponse\x12)\n\x06import\x18\x01 \x01(\x0b\x32\x19.hythe.importer.v1.Import\";\n\x12ListImportsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x13ListImportsResponse\x12*\n\x07imports\x18\x01 \x03(\x0b\x32\x19.hythe.importer.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x12WatchImportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\"@\n\x13WatchImportResponse\x12)\n\x06import\x18\x01 \x01(\x0b\x32\x19.hythe.importer.v1.Import\"P\n\x14ListRowErrorsRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"s\n\x15ListRowErrorsResponse\x12)\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\x19.hythe.status.v1.RowError\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0etotal_rejected\x18\x03 \x01(\x03\"p\n\x08RowError\x12\x15\n\rrecord_number\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\r\n\x05value\x18\x06 \x01(\t\"\x7f\n\x18ListTenantImportsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12(\n\x06states\x18\x03 \x03(\x0e\x32\x18.hythe.importer.v1.State\x12\x12\n\nstuck_only\x18\x04 \x01(\x08\"`\n\x19ListTenantImportsResponse\x12*\n\x07imports\x18\x01 \x03(\x0b\x32\x19.hythe.importer.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x12ListClientsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x13ListClientsResponse\x12(\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x17.hythe.status.v1.Client\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x06\x43lient\x12\x11\n\tclient_id\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"N\n\x12ListReportsRequest\x12\x11\n\tclient_id\x18\x01 \x01(\x05\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x13ListReportsResponse\x12(\n\x07reports\x18\x01 \x03(\x0b\x32\x17.hythe.status.v1.Report\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x06Report\x12\x11\n\treport_id\x18\x01 \x01(\x05\x12\x11\n\tclient_id\x18\x02 \x01(\x05\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x15\n\rfinding_count\x18\x05 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"b\n\x13ListFindingsRequest\x12\x11\n\tclient_id\x18\x01 \x01(\x05\x12\x11\n\treport_id\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x14ListFindingsResponse\x12*\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x18.hythe.status.v1.Finding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe5\x01\n\x07\x46inding\x12\x0f\n\x07\x66law_id\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x17\n\x0frecommendations\x18\x07 \x01(\t\x12\x12\n\nreferences\x18\x08 \x01(\t\x12\x0c\n\x04\x63ves\x18\t \x03(\t\x12\x0c\n\x04\x63wes\x18\n \x03(\x05\x12\x0c\n\x04tags\x18\x0b \x03(\t\x12\x1c\n\x14\x61\x66\x66\x65\x63ted_asset_count\x18\x0c \x01(\x03\"`\n\x11ListAssetsRequest\x12\x11\n\tclient_id\x18\x01 \x01(\x05\x12\x11\n\treport_id\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"U\n\x12ListAssetsResponse\x12&\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x16.hythe.status.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x05\x41sset\x12\x10\n\x08\x61sset_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08hostname\x18\x03 \x01(\t\x12\x0b\n\x03ips\x18\x04 \x03(\t\x12\x19\n\x11operating_systems\x18\x05 \x03(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x13\n\x0bmac_address\x18\x07 \x01(\t2\x95\x07\n\rStatusService\x12Z\n\tGetImport\x12!.hythe.status.v1.GetImportRequest\x1a\".hythe.status.v1.GetImportResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12`\n\x0bListImports\x12#.hythe.status.v1.ListImportsRequest\x1a$.hythe.status.v1.ListImportsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12\x62\n\x0bWatchImport\x12#.hythe.status.v1.WatchImportRequest\x1a$.hythe.status.v1.WatchImportResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x30\x01\x12\x66\n\rListRowErrors\x12%.hythe.status.v1.ListRowErrorsRequest\x1a&.hythe.status.v1.ListRowErrorsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12r\n\x11ListTenantImports\x12).hythe.status.v1.ListTenantImportsRequest\x1a*.hythe.status.v1.ListTenantImportsResponse\"\x06\xa2\xbb\x18\x02\x08\x03\x12`\n\x0bListClients\x12#.hythe.status.v1.ListClientsRequest\x1a$.hythe.status.v1.ListClientsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12`\n\x0bListReports\x12#.hythe.status.v1.ListReportsRequest\x1a$.hythe.status.v1.ListReportsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12\x63\n\x0cListFindings\x12$.hythe.status.v1.ListFindingsRequest\x1a%.hythe.status.v1.ListFindingsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12]\n\nListAssets\x12\".hythe.status.v1.ListAssetsRequest\x1a#.hythe.status.v1.ListAssetsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1chythe/status/v1/status.proto\x12\x0fhythe.status.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a hythe/importer/v1/importer.proto\x1a\x1ehythe/options/v1/options.proto\"%\n\x10GetImportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\">\n\x11GetImportResponse\x12)\n\x06import\x18\x01 \x01(\x0b\x32\x19.hythe.importer.v1.Import\";\n\x12ListImportsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x13ListImportsResponse\x12*\n\x07imports\x18\x01 \x03(\x0b\x32\x19.hythe.importer.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x12WatchImportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\"@\n\x13WatchImportResponse\x12)\n\x06import\x18\x01 \x01(\x0b\x32\x19.hythe.importer.v1.Import\"P\n\x14ListRowErrorsRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"s\n\x15ListRowErrorsResponse\x12)\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\x19.hythe.status.v1.RowError\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0etotal_rejected\x18\x03 \x01(\x03\"p\n\x08RowError\x12\x15\n\rrecord_number\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\r\n\x05value\x18\x06 \x01(\t\"%\n\x10GetReportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\"Q\n\x11GetReportResponse\x12\x0b\n\x03url\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x14ListUndoItemsRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Z\n\x15ListUndoItemsResponse\x12(\n\x05items\x18\x01 \x03(\x0b\x32\x19.hythe.status.v1.UndoItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\\\n\x08UndoItem\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x14\n\x0c\x62y_import_id\x18\x05 \x01(\t\"\x7f\n\x18ListTenantImportsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12(\n\x06states\x18\x03 \x03(\x0e\x32\x18.hythe.importer.v1.State\x12\x12\n\nstuck_only\x18\x04 \x01(\x08\"`\n\x19ListTenantImportsResponse\x12*\n\x07imports\x18\x01 \x03(\x0b\x32\x19.hythe.importer.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x12ListClientsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x13ListClientsResponse\x12(\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x17.hythe.status.v1.Client\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x06\x43lient\x12\x11\n\tclient_id\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"N\n\x12ListReportsRequest\x12\x11\n\tclient_id\x18\x01 \x01(\x05\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x13ListReportsResponse\x12(\n\x07reports\x18\x01 \x03(\x0b\x32\x17.hythe.status.v1.Report\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x06Report\x12\x11\n\treport_id\x18\x01 \x01(\x05\x12\x11\n\tclient_id\x18\x02 \x01(\x05\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x15\n\rfinding_count\x18\x05 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"b\n\x13ListFindingsRequest\x12\x11\n\tclient_id\x18\x01 \x01(\x05\x12\x11\n\treport_id\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x14ListFindingsResponse\x12*\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x18.hythe.status.v1.Finding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe5\x01\n\x07\x46inding\x12\x0f\n\x07\x66law_id\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x17\n\x0frecommendations\x18\x07 \x01(\t\x12\x12\n\nreferences\x18\x08 \x01(\t\x12\x0c\n\x04\x63ves\x18\t \x03(\t\x12\x0c\n\x04\x63wes\x18\n \x03(\x05\x12\x0c\n\x04tags\x18\x0b \x03(\t\x12\x1c\n\x14\x61\x66\x66\x65\x63ted_asset_count\x18\x0c \x01(\x03\"`\n\x11ListAssetsRequest\x12\x11\n\tclient_id\x18\x01 \x01(\x05\x12\x11\n\treport_id\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"U\n\x12ListAssetsResponse\x12&\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x16.hythe.status.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x05\x41sset\x12\x10\n\x08\x61sset_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08hostname\x18\x03 \x01(\t\x12\x0b\n\x03ips\x18\x04 \x03(\t\x12\x19\n\x11operating_systems\x18\x05 \x03(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x13\n\x0bmac_address\x18\x07 \x01(\t2\xd9\x08\n\rStatusService\x12Z\n\tGetImport\x12!.hythe.status.v1.GetImportRequest\x1a\".hythe.status.v1.GetImportResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12`\n\x0bListImports\x12#.hythe.status.v1.ListImportsRequest\x1a$.hythe.status.v1.ListImportsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12\x62\n\x0bWatchImport\x12#.hythe.status.v1.WatchImportRequest\x1a$.hythe.status.v1.WatchImportResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x30\x01\x12\x66\n\rListRowErrors\x12%.hythe.status.v1.ListRowErrorsRequest\x1a&.hythe.status.v1.ListRowErrorsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12Z\n\tGetReport\x12!.hythe.status.v1.GetReportRequest\x1a\".hythe.status.v1.GetReportResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12\x66\n\rListUndoItems\x12%.hythe.status.v1.ListUndoItemsRequest\x1a&.hythe.status.v1.ListUndoItemsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12r\n\x11ListTenantImports\x12).hythe.status.v1.ListTenantImportsRequest\x1a*.hythe.status.v1.ListTenantImportsResponse\"\x06\xa2\xbb\x18\x02\x08\x03\x12`\n\x0bListClients\x12#.hythe.status.v1.ListClientsRequest\x1a$.hythe.status.v1.ListClientsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12`\n\x0bListReports\x12#.hythe.status.v1.ListReportsRequest\x1a$.hythe.status.v1.ListReportsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12\x63\n\x0cListFindings\x12$.hythe.status.v1.ListFindingsRequest\x1a%.hythe.status.v1.ListFindingsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x12]\n\nListAssets\x12\".hythe.status.v1.ListAssetsRequest\x1a#.hythe.status.v1.ListAssetsResponse\"\x06\xa2\xbb\x18\x02\x08\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSSERVICE'].methods_by_name['WatchImport']._serialized_options = b'\242\273\030\002\010\001'
   _globals['_STATUSSERVICE'].methods_by_name['ListRowErrors']._loaded_options = None
   _globals['_STATUSSERVICE'].methods_by_name['ListRowErrors']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_STATUSSERVICE'].methods_by_name['GetReport']._loaded_options = None
+  _globals['_STATUSSERVICE'].methods_by_name['GetReport']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_STATUSSERVICE'].methods_by_name['ListUndoItems']._loaded_options = None
+  _globals['_STATUSSERVICE'].methods_by_name['ListUndoItems']._serialized_options = b'\242\273\030\002\010\001'
   _globals['_STATUSSERVICE'].methods_by_name['ListTenantImports']._loaded_options = None
   _globals['_STATUSSERVICE'].methods_by_name['ListTenantImports']._serialized_options = b'\242\273\030\002\010\003'
   _globals['_STATUSSERVICE'].methods_by_name['ListClients']._loaded_options = None
@@ -70,34 +74,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTROWERRORSRESPONSE']._serialized_end=708
   _globals['_ROWERROR']._serialized_start=710
   _globals['_ROWERROR']._serialized_end=822
-  _globals['_LISTTENANTIMPORTSREQUEST']._serialized_start=824
-  _globals['_LISTTENANTIMPORTSREQUEST']._serialized_end=951
-  _globals['_LISTTENANTIMPORTSRESPONSE']._serialized_start=953
-  _globals['_LISTTENANTIMPORTSRESPONSE']._serialized_end=1049
-  _globals['_LISTCLIENTSREQUEST']._serialized_start=1051
-  _globals['_LISTCLIENTSREQUEST']._serialized_end=1110
-  _globals['_LISTCLIENTSRESPONSE']._serialized_start=1112
-  _globals['_LISTCLIENTSRESPONSE']._serialized_end=1200
-  _globals['_CLIENT']._serialized_start=1202
-  _globals['_CLIENT']._serialized_end=1327
-  _globals['_LISTREPORTSREQUEST']._serialized_start=1329
-  _globals['_LISTREPORTSREQUEST']._serialized_end=1407
-  _globals['_LISTREPORTSRESPONSE']._serialized_start=1409
-  _globals['_LISTREPORTSRESPONSE']._serialized_end=1497
-  _globals['_REPORT']._serialized_start=1500
-  _globals['_REPORT']._serialized_end=1648
-  _globals['_LISTFINDINGSREQUEST']._serialized_start=1650
-  _globals['_LISTFINDINGSREQUEST']._serialized_end=1748
-  _globals['_LISTFINDINGSRESPONSE']._serialized_start=1750
-  _globals['_LISTFINDINGSRESPONSE']._serialized_end=1841
-  _globals['_FINDING']._serialized_start=1844
-  _globals['_FINDING']._serialized_end=2073
-  _globals['_LISTASSETSREQUEST']._serialized_start=2075
-  _globals['_LISTASSETSREQUEST']._serialized_end=2171
-  _globals['_LISTASSETSRESPONSE']._serialized_start=2173
-  _globals['_LISTASSETSRESPONSE']._serialized_end=2258
-  _globals['_ASSET']._serialized_start=2261
-  _globals['_ASSET']._serialized_end=2393
-  _globals['_STATUSSERVICE']._serialized_start=2396
-  _globals['_STATUSSERVICE']._serialized_end=3313
+  _globals['_GETREPORTREQUEST']._serialized_start=824
+  _globals['_GETREPORTREQUEST']._serialized_end=861
+  _globals['_GETREPORTRESPONSE']._serialized_start=863
+  _globals['_GETREPORTRESPONSE']._serialized_end=944
+  _globals['_LISTUNDOITEMSREQUEST']._serialized_start=946
+  _globals['_LISTUNDOITEMSREQUEST']._serialized_end=1026
+  _globals['_LISTUNDOITEMSRESPONSE']._serialized_start=1028
+  _globals['_LISTUNDOITEMSRESPONSE']._serialized_end=1118
+  _globals['_UNDOITEM']._serialized_start=1120
+  _globals['_UNDOITEM']._serialized_end=1212
+  _globals['_LISTTENANTIMPORTSREQUEST']._serialized_start=1214
+  _globals['_LISTTENANTIMPORTSREQUEST']._serialized_end=1341
+  _globals['_LISTTENANTIMPORTSRESPONSE']._serialized_start=1343
+  _globals['_LISTTENANTIMPORTSRESPONSE']._serialized_end=1439
+  _globals['_LISTCLIENTSREQUEST']._serialized_start=1441
+  _globals['_LISTCLIENTSREQUEST']._serialized_end=1500
+  _globals['_LISTCLIENTSRESPONSE']._serialized_start=1502
+  _globals['_LISTCLIENTSRESPONSE']._serialized_end=1590
+  _globals['_CLIENT']._serialized_start=1592
+  _globals['_CLIENT']._serialized_end=1717
+  _globals['_LISTREPORTSREQUEST']._serialized_start=1719
+  _globals['_LISTREPORTSREQUEST']._serialized_end=1797
+  _globals['_LISTREPORTSRESPONSE']._serialized_start=1799
+  _globals['_LISTREPORTSRESPONSE']._serialized_end=1887
+  _globals['_REPORT']._serialized_start=1890
+  _globals['_REPORT']._serialized_end=2038
+  _globals['_LISTFINDINGSREQUEST']._serialized_start=2040
+  _globals['_LISTFINDINGSREQUEST']._serialized_end=2138
+  _globals['_LISTFINDINGSRESPONSE']._serialized_start=2140
+  _globals['_LISTFINDINGSRESPONSE']._serialized_end=2231
+  _globals['_FINDING']._serialized_start=2234
+  _globals['_FINDING']._serialized_end=2463
+  _globals['_LISTASSETSREQUEST']._serialized_start=2465
+  _globals['_LISTASSETSREQUEST']._serialized_end=2561
+  _globals['_LISTASSETSRESPONSE']._serialized_start=2563
+  _globals['_LISTASSETSRESPONSE']._serialized_end=2648
+  _globals['_ASSET']._serialized_start=2651
+  _globals['_ASSET']._serialized_end=2783
+  _globals['_STATUSSERVICE']._serialized_start=2786
+  _globals['_STATUSSERVICE']._serialized_end=3899
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,16 @@ class StatusServiceStub:
                 request_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListRowErrorsRequest.SerializeToString,
                 response_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListRowErrorsResponse.FromString,
                 _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/hythe.status.v1.StatusService/GetReport',
+                request_serializer=hythe_dot_status_dot_v1_dot_status__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.GetReportResponse.FromString,
+                _registered_method=True)
+        self.ListUndoItems = channel.unary_unary(
+                '/hythe.status.v1.StatusService/ListUndoItems',
+                request_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListUndoItemsRequest.SerializeToString,
+                response_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListUndoItemsResponse.FromString,
+                _registered_method=True)
         self.ListTenantImports = channel.unary_unary(
                 '/hythe.status.v1.StatusService/ListTenantImports',
                 request_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListTenantImportsRequest.SerializeToString,
@@ -113,6 +123,21 @@ class StatusServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReport(self, request, context):
+        """A URL of the full list of rejected items as CSV (or, for an undo, of all rows it has decided on), good for 5 minutes.
+        NOT_FOUND `NO_REPORT` when nothing was rejected or the report is not kept any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUndoItems(self, request, context):
+        """What an undo has removed, restored and kept, or with `dry_run` would; the first 1,000 of each action are kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTenantImports(self, request, context):
         """All imports of the tenant, whoever triggered them, with filters for operators.
         """
@@ -166,6 +191,16 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.ListRowErrors,
                     request_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListRowErrorsRequest.FromString,
                     response_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListRowErrorsResponse.SerializeToString,
+            ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.GetReportRequest.FromString,
+                    response_serializer=hythe_dot_status_dot_v1_dot_status__pb2.GetReportResponse.SerializeToString,
+            ),
+            'ListUndoItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUndoItems,
+                    request_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListUndoItemsRequest.FromString,
+                    response_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListUndoItemsResponse.SerializeToString,
             ),
             'ListTenantImports': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTenantImports,
@@ -302,6 +337,60 @@ class StatusService:
             '/hythe.status.v1.StatusService/ListRowErrors',
             hythe_dot_status_dot_v1_dot_status__pb2.ListRowErrorsRequest.SerializeToString,
             hythe_dot_status_dot_v1_dot_status__pb2.ListRowErrorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.status.v1.StatusService/GetReport',
+            hythe_dot_status_dot_v1_dot_status__pb2.GetReportRequest.SerializeToString,
+            hythe_dot_status_dot_v1_dot_status__pb2.GetReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUndoItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.status.v1.StatusService/ListUndoItems',
+            hythe_dot_status_dot_v1_dot_status__pb2.ListUndoItemsRequest.SerializeToString,
+            hythe_dot_status_dot_v1_dot_status__pb2.ListUndoItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,12 @@ class StatusServiceStub:
     """Sends the import now, then whenever it changes and at least every 15 s, and ends after a terminal state."""
     ListRowErrors: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListRowErrorsRequest, _status_pb2.ListRowErrorsResponse]
     """Rejected items of an import in the order of the file; the first 1,000 are kept."""
+    GetReport: _grpc.UnaryUnaryMultiCallable[_status_pb2.GetReportRequest, _status_pb2.GetReportResponse]
+    """A URL of the full list of rejected items as CSV (or, for an undo, of all rows it has decided on), good for 5 minutes.
+    NOT_FOUND `NO_REPORT` when nothing was rejected or the report is not kept any more.
+    """
+    ListUndoItems: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListUndoItemsRequest, _status_pb2.ListUndoItemsResponse]
+    """What an undo has removed, restored and kept, or with `dry_run` would; the first 1,000 of each action are kept."""
     ListTenantImports: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListTenantImportsRequest, _status_pb2.ListTenantImportsResponse]
     """All imports of the tenant, whoever triggered them, with filters for operators."""
     ListClients: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListClientsRequest, _status_pb2.ListClientsResponse]
@@ -59,6 +65,12 @@ class StatusServiceAsyncStub(StatusServiceStub):
     """Sends the import now, then whenever it changes and at least every 15 s, and ends after a terminal state."""
     ListRowErrors: _aio.UnaryUnaryMultiCallable[_status_pb2.ListRowErrorsRequest, _status_pb2.ListRowErrorsResponse]  # type: ignore[assignment]
     """Rejected items of an import in the order of the file; the first 1,000 are kept."""
+    GetReport: _aio.UnaryUnaryMultiCallable[_status_pb2.GetReportRequest, _status_pb2.GetReportResponse]  # type: ignore[assignment]
+    """A URL of the full list of rejected items as CSV (or, for an undo, of all rows it has decided on), good for 5 minutes.
+    NOT_FOUND `NO_REPORT` when nothing was rejected or the report is not kept any more.
+    """
+    ListUndoItems: _aio.UnaryUnaryMultiCallable[_status_pb2.ListUndoItemsRequest, _status_pb2.ListUndoItemsResponse]  # type: ignore[assignment]
+    """What an undo has removed, restored and kept, or with `dry_run` would; the first 1,000 of each action are kept."""
     ListTenantImports: _aio.UnaryUnaryMultiCallable[_status_pb2.ListTenantImportsRequest, _status_pb2.ListTenantImportsResponse]  # type: ignore[assignment]
     """All imports of the tenant, whoever triggered them, with filters for operators."""
     ListClients: _aio.UnaryUnaryMultiCallable[_status_pb2.ListClientsRequest, _status_pb2.ListClientsResponse]  # type: ignore[assignment]
@@ -99,6 +111,24 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.ListRowErrorsResponse, _abc.Awaitable[_status_pb2.ListRowErrorsResponse]]:
         """Rejected items of an import in the order of the file; the first 1,000 are kept."""
+
+    @_abc_1.abstractmethod
+    def GetReport(
+        self,
+        request: _status_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_pb2.GetReportResponse, _abc.Awaitable[_status_pb2.GetReportResponse]]:
+        """A URL of the full list of rejected items as CSV (or, for an undo, of all rows it has decided on), good for 5 minutes.
+        NOT_FOUND `NO_REPORT` when nothing was rejected or the report is not kept any more.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUndoItems(
+        self,
+        request: _status_pb2.ListUndoItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_pb2.ListUndoItemsResponse, _abc.Awaitable[_status_pb2.ListUndoItemsResponse]]:
+        """What an undo has removed, restored and kept, or with `dry_run` would; the first 1,000 of each action are kept."""
 
     @_abc_1.abstractmethod
     def ListTenantImports(

@@ -40,6 +40,26 @@ class UploadServiceStub:
                 request_serializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CreateUploadRequest.SerializeToString,
                 response_deserializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CreateUploadResponse.FromString,
                 _registered_method=True)
+        self.CreateMultipartUpload = channel.unary_unary(
+                '/hythe.upload.v1.UploadService/CreateMultipartUpload',
+                request_serializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CreateMultipartUploadRequest.SerializeToString,
+                response_deserializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CreateMultipartUploadResponse.FromString,
+                _registered_method=True)
+        self.ListParts = channel.unary_unary(
+                '/hythe.upload.v1.UploadService/ListParts',
+                request_serializer=hythe_dot_upload_dot_v1_dot_upload__pb2.ListPartsRequest.SerializeToString,
+                response_deserializer=hythe_dot_upload_dot_v1_dot_upload__pb2.ListPartsResponse.FromString,
+                _registered_method=True)
+        self.CompleteMultipartUpload = channel.unary_unary(
+                '/hythe.upload.v1.UploadService/CompleteMultipartUpload',
+                request_serializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CompleteMultipartUploadRequest.SerializeToString,
+                response_deserializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CompleteMultipartUploadResponse.FromString,
+                _registered_method=True)
+        self.AbortMultipartUpload = channel.unary_unary(
+                '/hythe.upload.v1.UploadService/AbortMultipartUpload',
+                request_serializer=hythe_dot_upload_dot_v1_dot_upload__pb2.AbortMultipartUploadRequest.SerializeToString,
+                response_deserializer=hythe_dot_upload_dot_v1_dot_upload__pb2.AbortMultipartUploadResponse.FromString,
+                _registered_method=True)
         self.GetUpload = channel.unary_unary(
                 '/hythe.upload.v1.UploadService/GetUpload',
                 request_serializer=hythe_dot_upload_dot_v1_dot_upload__pb2.GetUploadRequest.SerializeToString,
@@ -53,6 +73,35 @@ class UploadServiceServicer:
 
     def CreateUpload(self, request, context):
         """Reserves a key and answers a URL that takes one PUT of the file's bytes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateMultipartUpload(self, request, context):
+        """Reserves a key for a file that is sent in parts, each by its own PUT. For files above the single-PUT limit (5 GiB), and for any
+        file whose upload should survive a break.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListParts(self, request, context):
+        """Fresh URLs of parts, and which parts the store has already: what a client needs to go on after a break.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteMultipartUpload(self, request, context):
+        """Puts the parts together. FAILED_PRECONDITION `PARTS_MISSING` names the first that is not there. May be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbortMultipartUpload(self, request, context):
+        """Removes the parts. May be repeated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +121,26 @@ def add_UploadServiceServicer_to_server(servicer, server):
                     servicer.CreateUpload,
                     request_deserializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CreateUploadRequest.FromString,
                     response_serializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CreateUploadResponse.SerializeToString,
+            ),
+            'CreateMultipartUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateMultipartUpload,
+                    request_deserializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CreateMultipartUploadRequest.FromString,
+                    response_serializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CreateMultipartUploadResponse.SerializeToString,
+            ),
+            'ListParts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListParts,
+                    request_deserializer=hythe_dot_upload_dot_v1_dot_upload__pb2.ListPartsRequest.FromString,
+                    response_serializer=hythe_dot_upload_dot_v1_dot_upload__pb2.ListPartsResponse.SerializeToString,
+            ),
+            'CompleteMultipartUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteMultipartUpload,
+                    request_deserializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CompleteMultipartUploadRequest.FromString,
+                    response_serializer=hythe_dot_upload_dot_v1_dot_upload__pb2.CompleteMultipartUploadResponse.SerializeToString,
+            ),
+            'AbortMultipartUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbortMultipartUpload,
+                    request_deserializer=hythe_dot_upload_dot_v1_dot_upload__pb2.AbortMultipartUploadRequest.FromString,
+                    response_serializer=hythe_dot_upload_dot_v1_dot_upload__pb2.AbortMultipartUploadResponse.SerializeToString,
             ),
             'GetUpload': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUpload,
@@ -107,6 +176,114 @@ class UploadService:
             '/hythe.upload.v1.UploadService/CreateUpload',
             hythe_dot_upload_dot_v1_dot_upload__pb2.CreateUploadRequest.SerializeToString,
             hythe_dot_upload_dot_v1_dot_upload__pb2.CreateUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateMultipartUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.upload.v1.UploadService/CreateMultipartUpload',
+            hythe_dot_upload_dot_v1_dot_upload__pb2.CreateMultipartUploadRequest.SerializeToString,
+            hythe_dot_upload_dot_v1_dot_upload__pb2.CreateMultipartUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListParts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.upload.v1.UploadService/ListParts',
+            hythe_dot_upload_dot_v1_dot_upload__pb2.ListPartsRequest.SerializeToString,
+            hythe_dot_upload_dot_v1_dot_upload__pb2.ListPartsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteMultipartUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.upload.v1.UploadService/CompleteMultipartUpload',
+            hythe_dot_upload_dot_v1_dot_upload__pb2.CompleteMultipartUploadRequest.SerializeToString,
+            hythe_dot_upload_dot_v1_dot_upload__pb2.CompleteMultipartUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbortMultipartUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.upload.v1.UploadService/AbortMultipartUpload',
+            hythe_dot_upload_dot_v1_dot_upload__pb2.AbortMultipartUploadRequest.SerializeToString,
+            hythe_dot_upload_dot_v1_dot_upload__pb2.AbortMultipartUploadResponse.FromString,
             options,
             channel_credentials,
             insecure,

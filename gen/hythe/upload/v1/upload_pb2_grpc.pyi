@@ -35,6 +35,16 @@ class UploadServiceStub:
     def __new__(cls, channel: _aio.Channel) -> UploadServiceAsyncStub: ...
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_upload_pb2.CreateUploadRequest, _upload_pb2.CreateUploadResponse]
     """Reserves a key and answers a URL that takes one PUT of the file's bytes."""
+    CreateMultipartUpload: _grpc.UnaryUnaryMultiCallable[_upload_pb2.CreateMultipartUploadRequest, _upload_pb2.CreateMultipartUploadResponse]
+    """Reserves a key for a file that is sent in parts, each by its own PUT. For files above the single-PUT limit (5 GiB), and for any
+    file whose upload should survive a break.
+    """
+    ListParts: _grpc.UnaryUnaryMultiCallable[_upload_pb2.ListPartsRequest, _upload_pb2.ListPartsResponse]
+    """Fresh URLs of parts, and which parts the store has already: what a client needs to go on after a break."""
+    CompleteMultipartUpload: _grpc.UnaryUnaryMultiCallable[_upload_pb2.CompleteMultipartUploadRequest, _upload_pb2.CompleteMultipartUploadResponse]
+    """Puts the parts together. FAILED_PRECONDITION `PARTS_MISSING` names the first that is not there. May be repeated."""
+    AbortMultipartUpload: _grpc.UnaryUnaryMultiCallable[_upload_pb2.AbortMultipartUploadRequest, _upload_pb2.AbortMultipartUploadResponse]
+    """Removes the parts. May be repeated."""
     GetUpload: _grpc.UnaryUnaryMultiCallable[_upload_pb2.GetUploadRequest, _upload_pb2.GetUploadResponse]
     """What is known of one upload. NOT_FOUND for another tenant's."""
 
@@ -45,6 +55,16 @@ class UploadServiceAsyncStub(UploadServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUpload: _aio.UnaryUnaryMultiCallable[_upload_pb2.CreateUploadRequest, _upload_pb2.CreateUploadResponse]  # type: ignore[assignment]
     """Reserves a key and answers a URL that takes one PUT of the file's bytes."""
+    CreateMultipartUpload: _aio.UnaryUnaryMultiCallable[_upload_pb2.CreateMultipartUploadRequest, _upload_pb2.CreateMultipartUploadResponse]  # type: ignore[assignment]
+    """Reserves a key for a file that is sent in parts, each by its own PUT. For files above the single-PUT limit (5 GiB), and for any
+    file whose upload should survive a break.
+    """
+    ListParts: _aio.UnaryUnaryMultiCallable[_upload_pb2.ListPartsRequest, _upload_pb2.ListPartsResponse]  # type: ignore[assignment]
+    """Fresh URLs of parts, and which parts the store has already: what a client needs to go on after a break."""
+    CompleteMultipartUpload: _aio.UnaryUnaryMultiCallable[_upload_pb2.CompleteMultipartUploadRequest, _upload_pb2.CompleteMultipartUploadResponse]  # type: ignore[assignment]
+    """Puts the parts together. FAILED_PRECONDITION `PARTS_MISSING` names the first that is not there. May be repeated."""
+    AbortMultipartUpload: _aio.UnaryUnaryMultiCallable[_upload_pb2.AbortMultipartUploadRequest, _upload_pb2.AbortMultipartUploadResponse]  # type: ignore[assignment]
+    """Removes the parts. May be repeated."""
     GetUpload: _aio.UnaryUnaryMultiCallable[_upload_pb2.GetUploadRequest, _upload_pb2.GetUploadResponse]  # type: ignore[assignment]
     """What is known of one upload. NOT_FOUND for another tenant's."""
 
@@ -58,6 +78,40 @@ class UploadServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_upload_pb2.CreateUploadResponse, _abc.Awaitable[_upload_pb2.CreateUploadResponse]]:
         """Reserves a key and answers a URL that takes one PUT of the file's bytes."""
+
+    @_abc_1.abstractmethod
+    def CreateMultipartUpload(
+        self,
+        request: _upload_pb2.CreateMultipartUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_upload_pb2.CreateMultipartUploadResponse, _abc.Awaitable[_upload_pb2.CreateMultipartUploadResponse]]:
+        """Reserves a key for a file that is sent in parts, each by its own PUT. For files above the single-PUT limit (5 GiB), and for any
+        file whose upload should survive a break.
+        """
+
+    @_abc_1.abstractmethod
+    def ListParts(
+        self,
+        request: _upload_pb2.ListPartsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_upload_pb2.ListPartsResponse, _abc.Awaitable[_upload_pb2.ListPartsResponse]]:
+        """Fresh URLs of parts, and which parts the store has already: what a client needs to go on after a break."""
+
+    @_abc_1.abstractmethod
+    def CompleteMultipartUpload(
+        self,
+        request: _upload_pb2.CompleteMultipartUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_upload_pb2.CompleteMultipartUploadResponse, _abc.Awaitable[_upload_pb2.CompleteMultipartUploadResponse]]:
+        """Puts the parts together. FAILED_PRECONDITION `PARTS_MISSING` names the first that is not there. May be repeated."""
+
+    @_abc_1.abstractmethod
+    def AbortMultipartUpload(
+        self,
+        request: _upload_pb2.AbortMultipartUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_upload_pb2.AbortMultipartUploadResponse, _abc.Awaitable[_upload_pb2.AbortMultipartUploadResponse]]:
+        """Removes the parts. May be repeated."""
 
     @_abc_1.abstractmethod
     def GetUpload(

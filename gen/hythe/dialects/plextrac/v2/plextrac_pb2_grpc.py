@@ -207,6 +207,26 @@ class PlextracUploadStub:
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.CreatePresignedUrlRequest.SerializeToString,
                 response_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.PresignedUrl.FromString,
                 _registered_method=True)
+        self.CreateMultipart = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracUpload/CreateMultipart',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartUploadRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
+        self.ListMultipartParts = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracUpload/ListMultipartParts',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartParts.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
+        self.CompleteMultipart = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracUpload/CompleteMultipart',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartUploadKey.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
+        self.AbortMultipart = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracUpload/AbortMultipart',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartUploadKey.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
         self.ImportFile = channel.stream_unary(
                 '/hythe.dialects.plextrac.v2.PlextracUpload/ImportFile',
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.FileChunk.SerializeToString,
@@ -232,6 +252,31 @@ class PlextracUploadServicer:
     def CreatePresignedUrl(self, request, context):
         """Body: `name`, or its aliases `filename` and `fileName`.
         """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateMultipart(self, request, context):
+        """Ours: an upload in parts, as `UploadService.CreateMultipartUpload`. Body: `name`, `size`, and `sha256`, `partSize` if wanted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMultipartParts(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteMultipart(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbortMultipart(self, request, context):
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -264,6 +309,26 @@ def add_PlextracUploadServicer_to_server(servicer, server):
                     servicer.CreatePresignedUrl,
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.CreatePresignedUrlRequest.FromString,
                     response_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.PresignedUrl.SerializeToString,
+            ),
+            'CreateMultipart': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateMultipart,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartUploadRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'ListMultipartParts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMultipartParts,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartParts.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'CompleteMultipart': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteMultipart,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartUploadKey.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'AbortMultipart': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbortMultipart,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartUploadKey.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
             ),
             'ImportFile': grpc.stream_unary_rpc_method_handler(
                     servicer.ImportFile,
@@ -310,6 +375,114 @@ class PlextracUpload:
             '/hythe.dialects.plextrac.v2.PlextracUpload/CreatePresignedUrl',
             hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.CreatePresignedUrlRequest.SerializeToString,
             hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.PresignedUrl.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateMultipart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracUpload/CreateMultipart',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartUploadRequest.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMultipartParts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracUpload/ListMultipartParts',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartParts.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteMultipart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracUpload/CompleteMultipart',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartUploadKey.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbortMultipart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracUpload/AbortMultipart',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MultipartUploadKey.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
             options,
             channel_credentials,
             insecure,
@@ -423,6 +596,31 @@ class PlextracImporterStub:
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.CancelMyImportRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
                 _registered_method=True)
+        self.PauseMyImport = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracImporter/PauseMyImport',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommand.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
+        self.ResumeMyImport = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracImporter/ResumeMyImport',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommand.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
+        self.RetryMyImport = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracImporter/RetryMyImport',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommand.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
+        self.RerunMyImport = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracImporter/RerunMyImport',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommandWithBody.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
+        self.UndoMyImport = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracImporter/UndoMyImport',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommandWithBody.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
         self.CreateClient = channel.unary_unary(
                 '/hythe.dialects.plextrac.v2.PlextracImporter/CreateClient',
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.CreateClientRequest.SerializeToString,
@@ -442,6 +640,8 @@ class PlextracImporterServicer:
 
     def StartImport(self, request, context):
         """Body: `key`, `fileName` (or `filename`), `tags` (JSON text or object, optional), `useParserActions` (bool or text, optional).
+        Ours, all optional: `dryRun`, `force`, `onError` (continue, abort, abortAbove, allOrNothing), `maxErrors`, `maxErrorPercent`,
+        `expectedRecords`, `sha256`.
         The header `Idempotency-Key` makes it repeatable.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -450,6 +650,39 @@ class PlextracImporterServicer:
 
     def CancelMyImport(self, request, context):
         """Ours.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseMyImport(self, request, context):
+        """Ours, as the native RPCs of these names; each answers the import, or the one it has made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeMyImport(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryMyImport(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RerunMyImport(self, request, context):
+        """Body, optional: the members that describe how to import, as in StartImport. `Idempotency-Key` makes it repeatable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoMyImport(self, request, context):
+        """Body, optional: `dryRun`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -479,6 +712,31 @@ def add_PlextracImporterServicer_to_server(servicer, server):
             'CancelMyImport': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelMyImport,
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.CancelMyImportRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'PauseMyImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseMyImport,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommand.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'ResumeMyImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeMyImport,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommand.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'RetryMyImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryMyImport,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommand.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'RerunMyImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.RerunMyImport,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommandWithBody.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'UndoMyImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoMyImport,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommandWithBody.FromString,
                     response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
             ),
             'CreateClient': grpc.unary_unary_rpc_method_handler(
@@ -547,6 +805,141 @@ class PlextracImporter:
             target,
             '/hythe.dialects.plextrac.v2.PlextracImporter/CancelMyImport',
             hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.CancelMyImportRequest.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseMyImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracImporter/PauseMyImport',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommand.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeMyImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracImporter/ResumeMyImport',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommand.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryMyImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracImporter/RetryMyImport',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommand.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RerunMyImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracImporter/RerunMyImport',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommandWithBody.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoMyImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracImporter/UndoMyImport',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommandWithBody.SerializeToString,
             google_dot_protobuf_dot_struct__pb2.Struct.FromString,
             options,
             channel_credentials,
@@ -632,6 +1025,26 @@ class PlextracStatusStub:
         self.GetMyImport = channel.unary_unary(
                 '/hythe.dialects.plextrac.v2.PlextracStatus/GetMyImport',
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.GetMyImportRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
+        self.WatchMyImport = channel.unary_stream(
+                '/hythe.dialects.plextrac.v2.PlextracStatus/WatchMyImport',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.GetMyImportRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.ListMyImportErrors = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracStatus/ListMyImportErrors',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.PageOfMyImport.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
+        self.GetMyImportReport = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracStatus/GetMyImportReport',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.GetMyImportRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
+        self.ListMyUndoItems = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracStatus/ListMyUndoItems',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.PageOfMyImport.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
                 _registered_method=True)
         self.ListClientRows = channel.unary_stream(
@@ -725,6 +1138,33 @@ class PlextracStatusServicer:
 
     def GetMyImport(self, request, context):
         """Ours: one import with counters, row errors and times.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchMyImport(self, request, context):
+        """Ours: `text/event-stream`, one event `import` at each change, a comment at least every 15 s, the end after a terminal state.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMyImportErrors(self, request, context):
+        """Ours: rejected items by page, and the URL of the full report (or of an undo's).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMyImportReport(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMyUndoItems(self, request, context):
+        """Ours: what an undo removed, restored and kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -838,6 +1278,26 @@ def add_PlextracStatusServicer_to_server(servicer, server):
             'GetMyImport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMyImport,
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.GetMyImportRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'WatchMyImport': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchMyImport,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.GetMyImportRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ListMyImportErrors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMyImportErrors,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.PageOfMyImport.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'GetMyImportReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMyImportReport,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.GetMyImportRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'ListMyUndoItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMyUndoItems,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.PageOfMyImport.FromString,
                     response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
             ),
             'ListClientRows': grpc.unary_stream_rpc_method_handler(
@@ -971,6 +1431,114 @@ class PlextracStatus:
             target,
             '/hythe.dialects.plextrac.v2.PlextracStatus/GetMyImport',
             hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.GetMyImportRequest.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchMyImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracStatus/WatchMyImport',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.GetMyImportRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMyImportErrors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracStatus/ListMyImportErrors',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.PageOfMyImport.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMyImportReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracStatus/GetMyImportReport',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.GetMyImportRequest.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMyUndoItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracStatus/ListMyUndoItems',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.PageOfMyImport.SerializeToString,
             google_dot_protobuf_dot_struct__pb2.Struct.FromString,
             options,
             channel_credentials,

@@ -93,6 +93,11 @@ class PlextracUploadStub:
     def __new__(cls, channel: _aio.Channel) -> PlextracUploadAsyncStub: ...
     CreatePresignedUrl: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.CreatePresignedUrlRequest, _plextrac_pb2.PresignedUrl]
     """Body: `name`, or its aliases `filename` and `fileName`."""
+    CreateMultipart: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.MultipartUploadRequest, _struct_pb2.Struct]
+    """Ours: an upload in parts, as `UploadService.CreateMultipartUpload`. Body: `name`, `size`, and `sha256`, `partSize` if wanted."""
+    ListMultipartParts: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.MultipartParts, _struct_pb2.Struct]
+    CompleteMultipart: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.MultipartUploadKey, _struct_pb2.Struct]
+    AbortMultipart: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.MultipartUploadKey, _struct_pb2.Struct]
     ImportFile: _grpc.StreamUnaryMultiCallable[_plextrac_pb2.FileChunk, _httpbody_pb2.HttpBody]
     """Before v1.61: multipart, one part named `file`; answers when the import is terminal, or after 60 s."""
     @_builtins.property
@@ -109,6 +114,11 @@ class PlextracUploadAsyncStub(PlextracUploadStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreatePresignedUrl: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.CreatePresignedUrlRequest, _plextrac_pb2.PresignedUrl]  # type: ignore[assignment]
     """Body: `name`, or its aliases `filename` and `fileName`."""
+    CreateMultipart: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.MultipartUploadRequest, _struct_pb2.Struct]  # type: ignore[assignment]
+    """Ours: an upload in parts, as `UploadService.CreateMultipartUpload`. Body: `name`, `size`, and `sha256`, `partSize` if wanted."""
+    ListMultipartParts: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.MultipartParts, _struct_pb2.Struct]  # type: ignore[assignment]
+    CompleteMultipart: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.MultipartUploadKey, _struct_pb2.Struct]  # type: ignore[assignment]
+    AbortMultipart: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.MultipartUploadKey, _struct_pb2.Struct]  # type: ignore[assignment]
     ImportFile: _aio.StreamUnaryMultiCallable[_plextrac_pb2.FileChunk, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Before v1.61: multipart, one part named `file`; answers when the import is terminal, or after 60 s."""
     @_builtins.property
@@ -128,6 +138,35 @@ class PlextracUploadServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_plextrac_pb2.PresignedUrl, _abc.Awaitable[_plextrac_pb2.PresignedUrl]]:
         """Body: `name`, or its aliases `filename` and `fileName`."""
+
+    @_abc_1.abstractmethod
+    def CreateMultipart(
+        self,
+        request: _plextrac_pb2.MultipartUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
+        """Ours: an upload in parts, as `UploadService.CreateMultipartUpload`. Body: `name`, `size`, and `sha256`, `partSize` if wanted."""
+
+    @_abc_1.abstractmethod
+    def ListMultipartParts(
+        self,
+        request: _plextrac_pb2.MultipartParts,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]: ...
+
+    @_abc_1.abstractmethod
+    def CompleteMultipart(
+        self,
+        request: _plextrac_pb2.MultipartUploadKey,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]: ...
+
+    @_abc_1.abstractmethod
+    def AbortMultipart(
+        self,
+        request: _plextrac_pb2.MultipartUploadKey,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]: ...
 
     @_abc_1.abstractmethod
     def ImportFile(
@@ -165,10 +204,20 @@ class PlextracImporterStub:
     def __new__(cls, channel: _aio.Channel) -> PlextracImporterAsyncStub: ...
     StartImport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.StartImportRequest, _plextrac_pb2.ImportStarted]
     """Body: `key`, `fileName` (or `filename`), `tags` (JSON text or object, optional), `useParserActions` (bool or text, optional).
+    Ours, all optional: `dryRun`, `force`, `onError` (continue, abort, abortAbove, allOrNothing), `maxErrors`, `maxErrorPercent`,
+    `expectedRecords`, `sha256`.
     The header `Idempotency-Key` makes it repeatable.
     """
     CancelMyImport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.CancelMyImportRequest, _struct_pb2.Struct]
     """Ours."""
+    PauseMyImport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommand, _struct_pb2.Struct]
+    """Ours, as the native RPCs of these names; each answers the import, or the one it has made."""
+    ResumeMyImport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommand, _struct_pb2.Struct]
+    RetryMyImport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommand, _struct_pb2.Struct]
+    RerunMyImport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommandWithBody, _struct_pb2.Struct]
+    """Body, optional: the members that describe how to import, as in StartImport. `Idempotency-Key` makes it repeatable."""
+    UndoMyImport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommandWithBody, _struct_pb2.Struct]
+    """Body, optional: `dryRun`."""
     CreateClient: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.CreateClientRequest, _struct_pb2.Struct]
     CreateReport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.CreateReportRequest, _struct_pb2.Struct]
     """JSON or form-urlencoded."""
@@ -180,10 +229,20 @@ class PlextracImporterAsyncStub(PlextracImporterStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartImport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.StartImportRequest, _plextrac_pb2.ImportStarted]  # type: ignore[assignment]
     """Body: `key`, `fileName` (or `filename`), `tags` (JSON text or object, optional), `useParserActions` (bool or text, optional).
+    Ours, all optional: `dryRun`, `force`, `onError` (continue, abort, abortAbove, allOrNothing), `maxErrors`, `maxErrorPercent`,
+    `expectedRecords`, `sha256`.
     The header `Idempotency-Key` makes it repeatable.
     """
     CancelMyImport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.CancelMyImportRequest, _struct_pb2.Struct]  # type: ignore[assignment]
     """Ours."""
+    PauseMyImport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommand, _struct_pb2.Struct]  # type: ignore[assignment]
+    """Ours, as the native RPCs of these names; each answers the import, or the one it has made."""
+    ResumeMyImport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommand, _struct_pb2.Struct]  # type: ignore[assignment]
+    RetryMyImport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommand, _struct_pb2.Struct]  # type: ignore[assignment]
+    RerunMyImport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommandWithBody, _struct_pb2.Struct]  # type: ignore[assignment]
+    """Body, optional: the members that describe how to import, as in StartImport. `Idempotency-Key` makes it repeatable."""
+    UndoMyImport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommandWithBody, _struct_pb2.Struct]  # type: ignore[assignment]
+    """Body, optional: `dryRun`."""
     CreateClient: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.CreateClientRequest, _struct_pb2.Struct]  # type: ignore[assignment]
     CreateReport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.CreateReportRequest, _struct_pb2.Struct]  # type: ignore[assignment]
     """JSON or form-urlencoded."""
@@ -198,6 +257,8 @@ class PlextracImporterServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_plextrac_pb2.ImportStarted, _abc.Awaitable[_plextrac_pb2.ImportStarted]]:
         """Body: `key`, `fileName` (or `filename`), `tags` (JSON text or object, optional), `useParserActions` (bool or text, optional).
+        Ours, all optional: `dryRun`, `force`, `onError` (continue, abort, abortAbove, allOrNothing), `maxErrors`, `maxErrorPercent`,
+        `expectedRecords`, `sha256`.
         The header `Idempotency-Key` makes it repeatable.
         """
 
@@ -208,6 +269,44 @@ class PlextracImporterServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
         """Ours."""
+
+    @_abc_1.abstractmethod
+    def PauseMyImport(
+        self,
+        request: _plextrac_pb2.MyImportCommand,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
+        """Ours, as the native RPCs of these names; each answers the import, or the one it has made."""
+
+    @_abc_1.abstractmethod
+    def ResumeMyImport(
+        self,
+        request: _plextrac_pb2.MyImportCommand,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]: ...
+
+    @_abc_1.abstractmethod
+    def RetryMyImport(
+        self,
+        request: _plextrac_pb2.MyImportCommand,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]: ...
+
+    @_abc_1.abstractmethod
+    def RerunMyImport(
+        self,
+        request: _plextrac_pb2.MyImportCommandWithBody,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
+        """Body, optional: the members that describe how to import, as in StartImport. `Idempotency-Key` makes it repeatable."""
+
+    @_abc_1.abstractmethod
+    def UndoMyImport(
+        self,
+        request: _plextrac_pb2.MyImportCommandWithBody,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
+        """Body, optional: `dryRun`."""
 
     @_abc_1.abstractmethod
     def CreateClient(
@@ -237,6 +336,13 @@ class PlextracStatusStub:
     """A bare array, newest first. `page_token` is the `key` of the last row of the page before."""
     GetMyImport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.GetMyImportRequest, _struct_pb2.Struct]
     """Ours: one import with counters, row errors and times."""
+    WatchMyImport: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.GetMyImportRequest, _httpbody_pb2.HttpBody]
+    """Ours: `text/event-stream`, one event `import` at each change, a comment at least every 15 s, the end after a terminal state."""
+    ListMyImportErrors: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.PageOfMyImport, _struct_pb2.Struct]
+    """Ours: rejected items by page, and the URL of the full report (or of an undo's)."""
+    GetMyImportReport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.GetMyImportRequest, _struct_pb2.Struct]
+    ListMyUndoItems: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.PageOfMyImport, _struct_pb2.Struct]
+    """Ours: what an undo removed, restored and kept."""
     ListClientRows: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.Empty, _httpbody_pb2.HttpBody]
     ListClients: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.ListRequest, _struct_pb2.Struct]
     GetClient: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.ClientRequest, _struct_pb2.Struct]
@@ -269,6 +375,13 @@ class PlextracStatusAsyncStub(PlextracStatusStub):
     """A bare array, newest first. `page_token` is the `key` of the last row of the page before."""
     GetMyImport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.GetMyImportRequest, _struct_pb2.Struct]  # type: ignore[assignment]
     """Ours: one import with counters, row errors and times."""
+    WatchMyImport: _aio.UnaryStreamMultiCallable[_plextrac_pb2.GetMyImportRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Ours: `text/event-stream`, one event `import` at each change, a comment at least every 15 s, the end after a terminal state."""
+    ListMyImportErrors: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.PageOfMyImport, _struct_pb2.Struct]  # type: ignore[assignment]
+    """Ours: rejected items by page, and the URL of the full report (or of an undo's)."""
+    GetMyImportReport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.GetMyImportRequest, _struct_pb2.Struct]  # type: ignore[assignment]
+    ListMyUndoItems: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.PageOfMyImport, _struct_pb2.Struct]  # type: ignore[assignment]
+    """Ours: what an undo removed, restored and kept."""
     ListClientRows: _aio.UnaryStreamMultiCallable[_plextrac_pb2.Empty, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     ListClients: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.ListRequest, _struct_pb2.Struct]  # type: ignore[assignment]
     GetClient: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.ClientRequest, _struct_pb2.Struct]  # type: ignore[assignment]
@@ -310,6 +423,37 @@ class PlextracStatusServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
         """Ours: one import with counters, row errors and times."""
+
+    @_abc_1.abstractmethod
+    def WatchMyImport(
+        self,
+        request: _plextrac_pb2.GetMyImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Ours: `text/event-stream`, one event `import` at each change, a comment at least every 15 s, the end after a terminal state."""
+
+    @_abc_1.abstractmethod
+    def ListMyImportErrors(
+        self,
+        request: _plextrac_pb2.PageOfMyImport,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
+        """Ours: rejected items by page, and the URL of the full report (or of an undo's)."""
+
+    @_abc_1.abstractmethod
+    def GetMyImportReport(
+        self,
+        request: _plextrac_pb2.GetMyImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]: ...
+
+    @_abc_1.abstractmethod
+    def ListMyUndoItems(
+        self,
+        request: _plextrac_pb2.PageOfMyImport,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
+        """Ours: what an undo removed, restored and kept."""
 
     @_abc_1.abstractmethod
     def ListClientRows(
