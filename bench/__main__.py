@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from bench import flaws, flip, large, listing, parse, small, startup, trigger, upload
+from bench import flaws, flip, large, listing, parse, small, startup, trigger, upload, upload_parts
 from bench.live import Live, live
 from bench.options import Options, say
 from bench.rows import Row, show
@@ -25,6 +25,7 @@ ON_A_STACK: dict[str, Measure] = {
     "small": small.measure,
     "trigger": trigger.measure,
     "upload": upload.measure,
+    "parts": upload_parts.measure,
     "flaws": flaws.measure,
     "import": large.measure,
     "flip": flip.measure,
@@ -37,9 +38,9 @@ NAMES = (*ALONE, *ON_A_STACK)
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all without one")
-    parser.add_argument("--size-mb", type=float, help="size of the files of `import` and `upload`")
+    parser.add_argument("--size-mb", type=float, help="size of the files of `import`, `upload` and `parts`")
     parser.add_argument("--quick", action="store_true", help="everything a tenth, on one stack")
-    parser.add_argument("--full", action="store_true", help="10 million rows and 5 GB as well")
+    parser.add_argument("--full", action="store_true", help="10 million rows and uploads of 5 and 6 GB as well")
     chosen = parser.parse_args(arguments)
     unknown = sorted(set(chosen.names) - set(NAMES))
     if unknown:

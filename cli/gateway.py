@@ -6,6 +6,7 @@ gateway is away, for as long as the caller has patience.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -19,11 +20,14 @@ from cli.shapes import (
     Failure,
     ImportDetail,
     ImportRow,
+    MultipartUpload,
     Presigned,
     ReportCreated,
     Row,
     Started,
     Token,
+    UploadParts,
+    WhoAmI,
 )
 
 TIMEOUT = httpx.Timeout(30, connect=10)
@@ -71,8 +75,29 @@ class Gateway:
 
     # ---------------------------------------------------------------------------------------------------- landing
 
-    def presign(self, name: str) -> Presigned:
-        return self.call("POST", "/api/v2/presigned-url", Presigned, body={"name": name}, patience=PATIENCE_SECONDS)
+    def presign(self, name: str, size: int) -> Presigned:
+        """A file that is too large is refused here, before it is sent."""
+        body = {"name": name, "size": size}
+        return self.call("POST", "/api/v2/presigned-url", Presigned, body=body, patience=PATIENCE_SECONDS)
+
+    def who_am_i(self) -> WhoAmI:
+        return self.call("GET", "/api/v2/whoami", WhoAmI, patience=PATIENCE_SECONDS)
+
+    def begin_upload(self, name: str, size: int, part_size: int) -> MultipartUpload:
+        """An upload in parts of so many bytes; 0: as the server thinks best."""
+        body = {"name": name, "size": size, **({"partSize": part_size} if part_size else {})}
+        return self.call("POST", "/api/v2/uploads", MultipartUpload, body=body, patience=PATIENCE_SECONDS)
+
+    def upload_parts(self, key: str, first: int, limit: int) -> UploadParts:
+        path = f"/api/v2/uploads/{quote(key)}?first={first}&limit={limit}"
+        return self.call("GET", path, UploadParts, patience=PATIENCE_SECONDS)
+
+    def complete_upload(self, key: str) -> MultipartUpload:
+        path = f"/api/v2/uploads/{quote(key)}/complete"
+        return self.call("POST", path, MultipartUpload, patience=PATIENCE_SECONDS)
+
+    def abort_upload(self, key: str) -> None:
+        self.call("DELETE", f"/api/v2/uploads/{quote(key)}", MultipartUpload)
 
     def start_import(
         self,
@@ -85,14 +110,16 @@ class Gateway:
         asset_tags: list[str],
         finding_tags: list[str],
         request_id: str,
+        choices: Mapping[str, Any] | None = None,
     ) -> str:
-        """The id of the queued import. `request_id` makes the repetition safe."""
+        """The id of the queued import. `request_id` makes the repetition safe; `choices` are members of the body."""
         path = f"/api/v2/client/{client_id}/report/{report_id}/preuploaded-import/{quote(source, safe='')}"
         body = {
             "key": key,
             "fileName": file_name,
             "tags": msgspec.json.encode({"assets": asset_tags, "findings": finding_tags}).decode(),
             "useParserActions": False,
+            **(choices or {}),
         }
         headers = {"Idempotency-Key": request_id}
         return self.call("POST", path, Started, body=body, headers=headers, patience=PATIENCE_SECONDS).operation_id
@@ -122,7 +149,16 @@ class Gateway:
         return self.call("GET", f"/api/v2/my-imports/{quote(import_id, safe='')}", ImportDetail, patience=patience)
 
     def cancel(self, import_id: str) -> ImportRow:
-        return self.call("POST", f"/api/v2/my-imports/{quote(import_id, safe='')}/cancel", ImportRow)
+        return self.command(import_id, "cancel")
+
+    def command(
+        self, import_id: str, verb: str, body: dict[str, Any] | None = None, *, request_id: str = ""
+    ) -> ImportRow:
+        """The import, or the one that was made of it. With a `request_id` the call is repeatable, and repeated."""
+        path = f"/api/v2/my-imports/{quote(import_id, safe='')}/{verb}"
+        headers = {"Idempotency-Key": request_id} if request_id else {}
+        patience = PATIENCE_SECONDS if request_id else 0
+        return self.call("POST", path, ImportRow, body=body, headers=headers, patience=patience)
 
     # ---------------------------------------------------------------------------------------------------- reading
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import grpc
 import msgspec
 
-from cli import output
+from cli import output, undos, upload
+from cli.choices import Choices
 from cli.context import Cli
-from cli.engagements import resolve_client, resolve_report
+from cli.engagements import Named, resolve_client, resolve_report
 from cli.errors import CliError, ExitCode
-from cli.gateway import LARGEST_PAGE
-from cli.progress import follow, show_import, upload_bar
+from cli.progress import follow, show_import
+from cli.remarks import remarks
 from cli.shapes import ImportDetail, ImportRow
-from hythe.status.v1 import status_pb2
-from hythe.status.v1.status_pb2_grpc import StatusServiceStub
-from hythe_client import HytheError, put_file
+from hythe_client import HytheError
 from hythe_client.files import regular_size
 
 
@@ -37,6 +33,9 @@ class Order:
     create: bool = False
     asset_tags: list[str] = field(default_factory=list)
     finding_tags: list[str] = field(default_factory=list)
+    part_size: int = 0
+    """Of a file that is sent in parts, in bytes; 0: as the server thinks best."""
+    choices: Choices = field(default_factory=Choices)
 
 
 def check_source(cli: Cli, source: str) -> None:
@@ -55,33 +54,37 @@ def check_source(cli: Cli, source: str) -> None:
 def start(cli: Cli, order: Order) -> str:
     """Send the file and queue its import; gives the import's id."""
     gateway = cli.gateway
-    size = regular_size(order.path)
+    regular_size(order.path)
     client = resolve_client(gateway, order.client, create=order.create)
     report = resolve_report(gateway, client, order.report, create=order.create) if order.report else None
-    slot = gateway.presign(order.path.name)
-    try:
-        with upload_bar(cli.output.bars, size, quiet=cli.output.json_mode) as on_sent:
-            put_file(slot.url, order.path, on_sent=on_sent, verify=cli.trust, transport=cli.transport)
-    except KeyboardInterrupt as interrupt:
-        raise CliError("Interrupted while the file was sent; nothing is imported.", ExitCode.INTERRUPTED) from interrupt
+    with upload.sent(cli, order.path, order.part_size) as file:
+        return trigger(cli, order, client, report, file)
+
+
+def trigger(cli: Cli, order: Order, client: Named, report: Named | None, file: upload.Sent) -> str:
+    """Queue the import of a file that is at the server; gives its id."""
+    request_id = file.request_id(client.id, report.id if report else 0, order)
     if report is None:
         return cli.native.create_import(
             client_id=client.id,
             source=order.source,
-            key=slot.key,
+            key=file.key,
             file_name=order.path.name,
             asset_tags=order.asset_tags,
             finding_tags=order.finding_tags,
+            options=order.choices.message(),
+            request_id=request_id,
         ).import_id
-    return gateway.start_import(
+    return cli.gateway.start_import(
         client.id,
         report.id,
         order.source,
-        key=slot.key,
+        key=file.key,
         file_name=order.path.name,
         asset_tags=order.asset_tags,
         finding_tags=order.finding_tags,
-        request_id=str(uuid.uuid4()),
+        request_id=request_id,
+        choices=order.choices.members(),
     )
 
 
@@ -117,6 +120,10 @@ def summarise(out: output.Output, detail: ImportDetail) -> None:
             ("Evidence", f"{job.processed_evidence:,}"),
         ]
     )
+    if detail.options.dry_run:
+        out.line("This was a dry run: nothing was kept but this report.")
+    for remark in remarks(detail):
+        out.line(remark)
     for caution in detail.cautions:
         times = f" ({caution.count:,} times)" if caution.count > 1 else ""
         out.line(f"Note: {caution.message}{times}", style="yellow")
@@ -132,23 +139,6 @@ def duration(detail: ImportDetail) -> str:
     return f"{seconds:.1f} s"
 
 
-def row_errors(cli: Cli, import_id: str, limit: int) -> dict[str, Any]:
-    """The first rejected items and how many there are in all."""
-    request = status_pb2.ListRowErrorsRequest(import_id=import_id, page_size=min(limit, LARGEST_PAGE))
-    total = 0
-
-    def errors_of(page: status_pb2.ListRowErrorsResponse) -> Iterable[status_pb2.RowError]:
-        nonlocal total
-        total = page.total_rejected
-        return page.errors
-
-    stub = StatusServiceStub(cli.native.channel)
-    found = islice(cli.native.items(stub.ListRowErrors, request, errors_of), limit)
-    names = ("record_number", "position", "field", "code", "message", "value")
-    rows = [{name: getattr(one, name) for name in names} for one in found]
-    return {"total_rejected": total, "errors": rows}
-
-
 def document(detail: ImportRow) -> dict[str, Any]:
     """The same for programs: the members of the gateway's answer."""
     built: dict[str, Any] = msgspec.to_builtins(detail)
@@ -159,6 +149,8 @@ def finish(cli: Cli, detail: ImportDetail) -> ExitCode:
     """Tell the end of an import; gives the exit code."""
     if cli.output.json_mode:
         cli.output.document(document(detail))
+    elif detail.kind == "undo":
+        undos.show(cli.output, detail, duration(detail))
     else:
         summarise(cli.output, detail)
     return ExitCode.SUCCEEDED if detail.has_succeeded else ExitCode.FAILED

@@ -10,13 +10,24 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from cli import imports
+from cli import control, imports, rejections, upload
 from cli.admin import commands as admin
+from cli.choices import (
+    Choices,
+    DryRun,
+    ExpectRecords,
+    Force,
+    MaxErrorPercent,
+    MaxErrors,
+    OnErrorOption,
+    Sha256,
+)
 from cli.context import Cli, Json, cli_of
 from cli.engagements import resolve_client
 from cli.errors import CliError, of_native
 from cli.imports import Order
 from cli.output import Output, size
+from cli.remarks import state_of
 from cli.session import new_login
 from cli.settings import DEFAULT_URL, origin
 from hythe_client import HytheError
@@ -46,6 +57,12 @@ app = typer.Typer(
 )
 app.add_typer(admin.app, name="admin")
 
+PartSize = Annotated[
+    int | None,
+    typer.Option(
+        min=5, max=5_120, show_default=False, help="MiB of each part of a large file; else as the server thinks best."
+    ),
+]
 ImportId = Annotated[str, typer.Argument(metavar="ID", help="Id of the import.")]
 
 
@@ -115,13 +132,26 @@ def import_file(
     create: Annotated[bool, typer.Option("--create", help="Make the client and the report when missing.")] = False,
     tag_assets: Annotated[list[str] | None, typer.Option(help="Tag for every asset; may be repeated.")] = None,
     tag_findings: Annotated[list[str] | None, typer.Option(help="Tag for every finding; may be repeated.")] = None,
+    part_size: PartSize = None,
+    dry_run: DryRun = False,
+    force: Force = False,
+    on_error: OnErrorOption = None,
+    max_errors: MaxErrors = None,
+    max_error_percent: MaxErrorPercent = None,
+    expect_records: ExpectRecords = None,
+    sha256: Sha256 = "",
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end of the import.")] = False,
     _json: Json = False,
 ) -> None:
-    """Send a scan file and import it."""
+    """Send a scan file and import it.
+
+    A large file is sent in parts. After a break, also of this command, the same command goes on where it stopped.
+    """
     cli = cli_of(context)
-    order = Order(file, source, client, report, create, tag_assets or [], tag_findings or [])
     imports.check_source(cli, source)
+    said = Choices(dry_run, force, on_error, max_errors, max_error_percent, expect_records, sha256).completed(file)
+    tags = tag_assets or [], tag_findings or []
+    order = Order(file, source, client, report, create, *tags, (part_size or 0) * upload.MIB, said)
     import_id = imports.start(cli, order)
     if no_wait:
         if cli.output.json_mode:
@@ -130,6 +160,24 @@ def import_file(
         cli.output.hint(f"Queued. `hythe watch {import_id}` follows it.")
         return
     raise typer.Exit(imports.finish(cli, imports.watch(cli, import_id)))
+
+
+@app.command("upload")
+def upload_file(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A regular file.")],
+    part_size: PartSize = None,
+    _json: Json = False,
+) -> None:
+    """Send a file and print its key, for an import that is started by other means.
+
+    A large file is sent in parts. After a break, also of this command, the same command goes on where it stopped.
+    """
+    cli = cli_of(context)
+    with upload.sent(cli, file, (part_size or 0) * upload.MIB) as sent:
+        if cli.output.json_mode:
+            cli.output.document({"key": sent.key})
+        cli.output.line(sent.key)
 
 
 @app.command()
@@ -152,6 +200,9 @@ def cancel(context: typer.Context, import_id: ImportId, _json: Json = False) -> 
         cli.output.line(f"{import_id} is running and will stop at its next step.")
 
 
+control.add_to(app)
+
+
 @app.command("imports")
 def list_imports(
     context: typer.Context,
@@ -166,30 +217,14 @@ def list_imports(
     cli.output.table(
         ["ID", "File", "Size ", "Source", "Client", "Report", "State", "% ", "Reason"],
         [
-            (row.id, row.name, size(int(row.file_size)), row.source, row.client_name, row.report_name, row.state,
-             row.progress, row.error_status)
+            (row.id, row.name, size(int(row.file_size)), row.source, row.client_name, row.report_name,
+             state_of(row), row.progress, row.error_status)
             for row in rows
         ],
     )  # fmt: skip
 
 
-@app.command()
-def errors(
-    context: typer.Context,
-    import_id: ImportId,
-    limit: Annotated[int, typer.Option(min=1, help="How many, in the order of the file.")] = 100,
-    _json: Json = False,
-) -> None:
-    """Show the items of a file that were rejected, and why."""
-    cli = cli_of(context)
-    found = imports.row_errors(cli, import_id, limit)
-    if cli.output.json_mode:
-        cli.output.document(found)
-        return
-    cli.output.table(
-        ["Item ", "Position", "Field", "Code", "Message", "Value"], [list(row.values()) for row in found["errors"]]
-    )
-    cli.output.line(f"{found['total_rejected']:,} items rejected, {len(found['errors']):,} shown.")
+app.command()(rejections.errors)
 
 
 @app.command()

@@ -91,6 +91,12 @@ def describe(detail: ImportDetail) -> str:
     if detail.is_finished:
         return detail.status
     words = [detail.phase or detail.state.lower()]
+    asked = {
+        "dry run": detail.options.dry_run,
+        "to be paused": detail.pause_requested,
+        "to be cancelled": detail.cancel_requested,
+    }
+    words += [word for word, is_so in asked.items() if is_so]
     words += [
         f"{count:,} {name}"
         for name, count in (

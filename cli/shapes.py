@@ -18,6 +18,36 @@ class Presigned(msgspec.Struct, frozen=True):
     url: str
 
 
+class WhoAmI(msgspec.Struct, frozen=True):
+    tenant_cuid: str
+
+
+class MultipartUpload(msgspec.Struct, frozen=True, rename="camel"):
+    """An upload in parts. Sizes are digits, as all 64-bit integers of this API."""
+
+    key: str
+    size: str
+    part_size: str
+    part_count: int
+    uploaded: bool
+
+
+class UploadPart(msgspec.Struct, frozen=True):
+    """One part, from 1; `url` None: the store has it."""
+
+    number: int
+    offset: str
+    size: str
+    url: str | None
+
+
+class UploadParts(msgspec.Struct, frozen=True):
+    """A page of parts; `next` None: the last one."""
+
+    parts: list[UploadPart]
+    next: int | None
+
+
 class Started(msgspec.Struct, frozen=True):
     operation_id: str = msgspec.field(name="operationId")
 
@@ -56,6 +86,32 @@ class ImportRow(msgspec.Struct, frozen=True, rename="camel"):
     client_name: str = ""
     file_size: str = "0"
     error_status: str | None = None
+    dry_run: bool = False
+    duplicate_of: str | None = None
+    undone_by: str | None = None
+
+
+class RowError(msgspec.Struct, frozen=True, rename="camel"):
+    """One rejected item of a file."""
+
+    record_number: int
+    position: str
+    field: str
+    code: str
+    message: str
+    value: str
+
+
+class RowErrorPage(msgspec.Struct, frozen=True, rename="camel"):
+    """`next_page_token` None: the last page."""
+
+    total_rejected: int
+    errors: list[RowError]
+    next_page_token: str | None = None
+
+
+class ReportUrl(msgspec.Struct, frozen=True):
+    url: str
 
 
 class Caution(msgspec.Struct, frozen=True):
@@ -85,6 +141,21 @@ class ImportJob(msgspec.Struct, frozen=True):
     processed_evidence: int = 0
 
 
+class UndoCount(msgspec.Struct, frozen=True):
+    """Rows of one kind that an undo has removed, restored or kept, and why they were kept."""
+
+    kind: str
+    action: str
+    count: int
+    reason: str = ""
+
+
+class HowImported(msgspec.Struct, frozen=True, rename="camel"):
+    """Of the options of an import, what its summary tells."""
+
+    dry_run: bool = False
+
+
 class ImportDetail(ImportRow, frozen=True, rename="camel"):
     """One import by its id: the row and more."""
 
@@ -94,6 +165,12 @@ class ImportDetail(ImportRow, frozen=True, rename="camel"):
     cautions: list[Caution] = []
     started_at: str | None = None
     ended_at: str | None = None
+    kind: str = "import"
+    options: HowImported = HowImported()
+    origin_import_id: str | None = None
+    pause_requested: bool = False
+    cancel_requested: bool = False
+    undo: list[UndoCount] = []
 
     @property
     def is_finished(self) -> bool:

@@ -1,5 +1,7 @@
 """The work queue on NATS JetStream: one stream `IMPORTS`, with a subject and a durable consumer for each lane.
 
+Beside it, what has happened is published to the stream `EVENTS`, for others to read.
+
 The queue may lose, repeat, delay or reorder any message, and nothing here hides that: PostgreSQL says what is to be
 done. What stands here keeps a process running through every outage of NATS. A lost connection is replaced by a new
 client, and pulling is our own, because nats-py's `fetch` can swallow a cancellation and make a later drain hang for 30
@@ -22,9 +24,27 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from runtime.errors import Unavailable
-from runtime.streams import ACK_WAIT_SECONDS, LANES, MAX_MESSAGE_BYTES, STREAM, QueueMisconfigured, ensure, subject_of
+from runtime.streams import (
+    ACK_WAIT_SECONDS,
+    EVENTS,
+    LANES,
+    MAX_MESSAGE_BYTES,
+    STREAM,
+    QueueMisconfigured,
+    ensure,
+    subject_of,
+)
 
-__all__ = ["ACK_WAIT_SECONDS", "LANES", "STREAM", "Delivery", "JobQueue", "QueueMisconfigured", "QueueUnavailable"]
+__all__ = [
+    "ACK_WAIT_SECONDS",
+    "EVENTS",
+    "LANES",
+    "STREAM",
+    "Delivery",
+    "JobQueue",
+    "QueueMisconfigured",
+    "QueueUnavailable",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -123,7 +143,7 @@ class JobQueue:
             await client.flush(timeout=REQUEST_SECONDS)
 
     async def ensure_streams(self, *, replicas: int = 1, max_ack_pending: int = 64) -> None:
-        """Make the stream and its consumers what they must be; cheap enough to repeat, so that lost ones come back.
+        """Make the streams and their consumers what they must be; cheap enough to repeat, so that lost ones come back.
 
         `max_ack_pending` is twice the slots of all workers. Raises QueueMisconfigured when only a person can mend it.
         """
@@ -132,13 +152,18 @@ class JobQueue:
 
     async def publish(self, lane: str, payload: bytes, *, message_id: str, headers: dict[str, str]) -> int:
         """The sequence in the stream. A message id that the stream remembers gives the sequence of the first."""
+        return await self._publish(STREAM, subject_of(lane), payload, {**headers, "Nats-Msg-Id": message_id})
+
+    async def publish_event(self, subject: str, payload: bytes, *, event_id: str, headers: dict[str, str]) -> int:
+        """As `publish`, to the stream `EVENTS`; the subject begins with `events.`."""
+        return await self._publish(EVENTS, subject, payload, {**headers, "Nats-Msg-Id": event_id})
+
+    async def _publish(self, stream: str, subject: str, payload: bytes, headers: dict[str, str]) -> int:
         if len(payload) > MAX_MESSAGE_BYTES:
             message = f"a message carries ids only, not {len(payload)} bytes"
             raise ValueError(message)
         async with self._jetstream() as jetstream:
-            acknowledgement = await jetstream.publish(
-                subject_of(lane), payload, stream=STREAM, headers={**headers, "Nats-Msg-Id": message_id}
-            )
+            acknowledgement = await jetstream.publish(subject, payload, stream=stream, headers=headers)
         return acknowledgement.seq
 
     async def has_message(self, sequence: int) -> bool:
@@ -151,6 +176,29 @@ class JobQueue:
         except NotFoundError:
             return False
         return True
+
+    async def is_waiting(self, lane: str, sequence: int) -> bool:
+        """Whether the stream holds this message and has not given it out yet.
+
+        One that was given out and never settled comes again until its deliveries are used up; then it lies in the
+        stream for ever, and nothing tells that apart.
+        """
+        if not await self.has_message(sequence):
+            return False
+        try:
+            async with self._jetstream() as jetstream:
+                delivered = (await jetstream.consumer_info(STREAM, lane)).delivered
+        except NotFoundError:
+            # Somebody has removed the consumer. The one that comes in its place begins with the first message.
+            return True
+        return delivered is None or sequence > delivered.stream_seq
+
+    async def remove(self, sequence: int) -> None:
+        """Takes a message out of the stream, if it is there."""
+        # Deleting what is not there is an internal error to the server, and not told apart from others.
+        if await self.has_message(sequence):
+            async with self._jetstream() as jetstream:
+                await jetstream.delete_msg(STREAM, sequence)
 
     async def fetch(self, lane: str, *, timeout: float) -> Delivery | None:  # noqa: ASYNC109 - the server keeps this time
         """One message, or None when there is none within `timeout` seconds or the queue cannot be asked."""

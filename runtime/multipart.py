@@ -1,35 +1,24 @@
-"""Writing an object of unknown length: one PUT when it is small, else a multipart upload; no trace when it fails.
-
-The SDK has no public calls for multipart uploads, so each of their requests is signed as a presigned URL, which is
-public, and sent here. The payload is then no part of the signature, which saves a SHA-256 over every byte.
-"""
+"""Writing an object of unknown length: one PUT when it is small, else an upload in parts; no trace when it fails."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import re
 from collections.abc import Callable
-from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
-from xml.sax.saxutils import escape
 
 import structlog
-import urllib3
 from minio import Minio
 
-from runtime.storage import StorageThreads, StorageUnavailable
+from runtime.parts import BINARY, PartRequests
+from runtime.storage import StorageThreads, StorageUnavailable, UploadMissing
 
 log = structlog.get_logger(__name__)
 
 MIB = 1024 * 1024
 LEAST_PART_BYTES = 8 * MIB
 MOST_PARTS = 10_000
-SIGNATURE_LIFE = timedelta(minutes=15)
-BINARY = "application/octet-stream"
-UPLOAD_ID = re.compile(r"<UploadId>([^<]+)</UploadId>")
-LEAST_ERROR_STATUS = 300
 
 
 def part_bytes(max_bytes: int) -> int:
@@ -47,14 +36,14 @@ class StreamedWrite:
     def __init__(
         self,
         client: Minio,
-        http: urllib3.PoolManager,
+        parts: PartRequests,
         threads: StorageThreads,
         bucket: str,
         object_key: str,
         max_bytes: int,
     ) -> None:
         self._client = client
-        self._http = http
+        self._parts = parts
         self._threads = threads
         self._bucket = bucket
         self._object_key = object_key
@@ -62,7 +51,7 @@ class StreamedWrite:
         self._buffer = bytearray()
         self._running: asyncio.Future[Any] | None = None
         self._upload_id: str | None = None
-        self._etags: list[str] = []
+        self._sent: list[tuple[int, str]] = []
         self._is_completing = False
 
     async def __aenter__(self) -> Self:
@@ -92,7 +81,7 @@ class StreamedWrite:
         if self._upload_id is None:
             self._start(self._create)
             await self._wait()
-        self._start(self._put_part, len(self._etags) + 1, part)
+        self._start(self._put_part, len(self._sent) + 1, part)
 
     async def _complete(self) -> None:
         if self._buffer and (self._upload_id is not None or self._running is not None):
@@ -131,40 +120,22 @@ class StreamedWrite:
             log.warning("unfinished object not removed", object_key=self._object_key, exc_info=True)
 
     def _create(self) -> None:
-        match = UPLOAD_ID.search(self._request("POST", {"uploads": ""}).data.decode())
-        if match is None:
-            raise StorageUnavailable("no upload id")
-        self._upload_id = match[1]
+        self._upload_id = self._parts.begin(self._object_key)
 
     def _put_part(self, number: int, part: bytes) -> None:
-        response = self._request("PUT", {"partNumber": str(number), "uploadId": self._upload_id or ""}, part)
-        self._etags.append(response.headers["ETag"])
+        try:
+            self._sent.append((number, self._parts.put(self._object_key, self._upload_id or "", number, part)))
+        except UploadMissing as error:
+            raise StorageUnavailable("the upload was removed while it was written") from error
 
     def _put_whole(self, data: bytes) -> None:
         self._client.put_object(self._bucket, self._object_key, io.BytesIO(data), len(data), content_type=BINARY)
 
     def _finish(self) -> None:
-        parts = "".join(
-            f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag></Part>"
-            for number, etag in enumerate(self._etags, 1)
-        )
-        body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
-        response = self._request("POST", {"uploadId": self._upload_id or ""}, body)
-        # S3 may answer 200 before it knows, and then say in the body that it failed.
-        if b"<Error>" in response.data:
-            raise StorageUnavailable("the upload could not be completed")
+        try:
+            self._parts.complete(self._object_key, self._upload_id or "", self._sent)
+        except UploadMissing as error:
+            raise StorageUnavailable("the upload was removed while it was written") from error
 
     def _abort(self) -> None:
-        self._request("DELETE", {"uploadId": self._upload_id or ""}, missing_ok=True)
-
-    def _request(
-        self, method: str, query: dict[str, str], body: bytes = b"", *, missing_ok: bool = False
-    ) -> urllib3.BaseHTTPResponse:
-        url = self._client.get_presigned_url(
-            method, self._bucket, self._object_key, expires=SIGNATURE_LIFE, extra_query_params=dict(query)
-        )
-        response = self._http.request(method, url, body=body, headers={"Content-Type": BINARY})
-        is_missing = response.status == 404  # noqa: PLR2004 - a status that everybody knows
-        if response.status >= LEAST_ERROR_STATUS and not (missing_ok and is_missing):
-            raise StorageUnavailable(f"status {response.status}")
-        return response
+        self._parts.abort(self._object_key, self._upload_id or "")

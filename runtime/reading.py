@@ -10,6 +10,7 @@ import urllib3
 from minio import Minio
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from runtime.failpoints import failpoint
 from runtime.storage import FAILURES, StorageUnavailable, translate
 
 CONNECT_SECONDS = 5
@@ -95,6 +96,7 @@ class ObjectReader:
             if self._size is not None and self._offset >= self._size:
                 self._size = self._offset
                 return
+        failpoint("storage.before_open")
         response = self._client.get_object(
             self._bucket,
             self._object_key,
@@ -106,6 +108,7 @@ class ObjectReader:
             raise StorageUnavailable("the store does not serve ranges")
         self._size = self._offset + int(response.headers["Content-Length"])
         self._response = response
+        failpoint("storage.after_open")
 
     def _drop(self) -> None:
         if self._response is not None:

@@ -26,6 +26,10 @@ class ObjectChanged(Exception):
     """The object was overwritten since its ETag was noted."""
 
 
+class UploadMissing(Exception):
+    """There is no such upload in parts: it has been completed or aborted, or never was."""
+
+
 class StorageUnavailable(Unavailable):
     """The store does not answer, or not as it should; it may do so later. The cause is for the log."""
 

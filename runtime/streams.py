@@ -1,4 +1,7 @@
-"""What the stream and its consumers must be, and the making and mending of them."""
+"""What the streams and their consumers must be, and the making and mending of them.
+
+`IMPORTS` is the work queue; `EVENTS` keeps what has happened for whoever wants to know, and has no consumer of ours.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,12 @@ log = structlog.get_logger(__name__)
 
 STREAM = "IMPORTS"
 LANES = ("small", "large")
+
+EVENTS = "EVENTS"
+EVENT_SUBJECTS = "events.>"
+EVENT_AGE_SECONDS = 7 * 24 * 3600
+EVENT_DUPLICATE_WINDOW_SECONDS = 3600
+"""An event whose acknowledgement was lost is published again under the same id, now or after an outage."""
 
 DUPLICATE_WINDOW_SECONDS = 120
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -49,6 +58,23 @@ def stream_config(replicas: int) -> StreamConfig:
     )
 
 
+def events_config(replicas: int) -> StreamConfig:
+    return StreamConfig(
+        name=EVENTS,
+        subjects=[EVENT_SUBJECTS],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        # Nobody is waited for: what is too old goes.
+        discard=DiscardPolicy.OLD,
+        max_age=EVENT_AGE_SECONDS,
+        max_msgs=-1,
+        max_bytes=-1,
+        max_msg_size=MAX_MESSAGE_BYTES,
+        duplicate_window=EVENT_DUPLICATE_WINDOW_SECONDS,
+        num_replicas=replicas,
+    )
+
+
 def consumer_config(lane: str, max_ack_pending: int) -> ConsumerConfig:
     return ConsumerConfig(
         name=lane,
@@ -63,24 +89,26 @@ def consumer_config(lane: str, max_ack_pending: int) -> ConsumerConfig:
 
 async def ensure(jetstream: JetStreamContext, *, replicas: int, max_ack_pending: int) -> None:
     await _ensure_stream(jetstream, stream_config(replicas))
+    await _ensure_stream(jetstream, events_config(replicas))
     for lane in LANES:
         await _ensure_consumer(jetstream, consumer_config(lane, max_ack_pending))
 
 
 async def _ensure_stream(jetstream: JetStreamContext, wanted: StreamConfig) -> None:
+    stream = wanted.name or ""
     try:
-        found = (await jetstream.stream_info(STREAM)).config
+        found = (await jetstream.stream_info(stream)).config
     except NotFoundError:
         await jetstream.add_stream(wanted)
-        log.warning("stream created", stream=STREAM)
+        log.warning("stream created", stream=stream)
         return
     changes = differences(found, wanted)
     wrong = [name for name in UNCHANGEABLE if name in changes]
     if wrong:
-        raise QueueMisconfigured(f"stream {STREAM}: {', '.join(f'{name} is {getattr(found, name)}' for name in wrong)}")
+        raise QueueMisconfigured(f"stream {stream}: {', '.join(f'{name} is {getattr(found, name)}' for name in wrong)}")
     if changes:
         await jetstream.update_stream(replace(found, **changes))
-        log.warning("stream updated", stream=STREAM, changes=sorted(changes))
+        log.warning("stream updated", stream=stream, changes=sorted(changes))
 
 
 async def _ensure_consumer(jetstream: JetStreamContext, wanted: ConsumerConfig) -> None:

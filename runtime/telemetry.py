@@ -25,17 +25,17 @@ METRICS_POLL_SECONDS = 0.05
 DURATION_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 RPC_DURATION = Histogram(
-    "rpc_server_call_duration_seconds",
+    "hythe_rpc_server_call_duration_seconds",
     "Time from the first byte of a call to the last of its answer.",
     ["rpc_method", "rpc_status_code"],
     buckets=DURATION_BUCKETS,
 )
-RPC_IN_FLIGHT = Gauge("rpc_server_in_flight", "Calls being served.", ["kind"])
+RPC_IN_FLIGHT = Gauge("hythe_rpc_server_in_flight", "Calls being served.", ["kind"])
 RPC_UNKNOWN_ERRORS = Counter(
-    "rpc_server_unknown_errors_total", "Calls that ended with an error nobody named.", ["rpc_method"]
+    "hythe_rpc_server_unknown_errors_total", "Calls that ended with an error nobody named.", ["rpc_method"]
 )
-AUDIT_EVENTS = Counter("audit_events_total", "Audit events by what became of them.", ["outcome"])
-DEPENDENCY_UP = Gauge("dependency_up", "Whether the last readiness check passed.", ["check"])
+AUDIT_EVENTS = Counter("hythe_audit_events_total", "Audit events by what became of them.", ["outcome"])
+DEPENDENCY_UP = Gauge("hythe_dependency_up", "Whether the last readiness check passed.", ["check"])
 
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 NO_TRACE, NO_SPAN = "0" * 32, "0" * 16

@@ -132,6 +132,8 @@ tags = Table(
     metadata,
     tenant_id(),
     Column("tag", Text, primary_key=True, comment="lower case with underscores, at most 255 characters"),
-    Column("import_id", UUID(as_uuid=True), comment="the import that brought it; null: a person"),
+    Column(
+        "import_id", UUID(as_uuid=True), comment="the import that brought it; null: a person; zeros: one that is undone"
+    ),
     timestamp("created_at", default=True),
 )

@@ -165,6 +165,8 @@ import_inputs = Table(
     Column("size", BigInteger, nullable=False),
     timestamp("purged_at", nullable=True),
     _of_import(),
+    # Across tenants: the dispatcher asks whether anybody reads an object.
+    Index("ix_import_inputs_object", "object_key"),
 )
 
 # The fence: a claim takes this row FOR UPDATE NOWAIT and raises `attempt`; every data transaction holds it FOR SHARE.

@@ -126,7 +126,8 @@ COLUMN_PRIVILEGES: tuple[Grant, ...] = (
         "SELECT",
         ("tenant_id", "import_id", "state", "lane", "not_before", "created_at", "started_at", "ended_at"),
     ),
-    Grant("hythe_dispatch", "import_inputs", "SELECT", ("tenant_id", "import_id", "number")),
+    # An object that no input names is nobody's and may be removed.
+    Grant("hythe_dispatch", "import_inputs", "SELECT", ("tenant_id", "import_id", "number", "object_key")),
     Grant("hythe_dispatch", "outbox", "UPDATE", ("dispatch_number", "stream_sequence", "published_at", "next_at")),
 )
 

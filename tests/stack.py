@@ -25,8 +25,11 @@ from deploy.local.stack import Stack
 
 KEPT_LOGS = ROOT / "build" / "test-logs"
 
-# A test must not wait a minute for what a lost lease sets off.
-SHORT_SETTINGS = {"HYTHE_LEASE_SECONDS": os.environ.get("HYTHE_TEST_LEASE_SECONDS", "5")}
+# A test must not wait a minute for what a lost lease sets off, nor long for a heartbeat.
+SHORT_SETTINGS = {
+    "HYTHE_LEASE_SECONDS": os.environ.get("HYTHE_TEST_LEASE_SECONDS", "5"),
+    "HYTHE_WATCH_REPEAT_SECONDS": "1",
+}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from runtime.sealing import new_key
+
 # The login roles that migrations/roles.sql makes.
 DATABASE_ROLES = (
     "hythe_owner",
@@ -24,7 +26,7 @@ DATABASE_ROLES = (
     "hythe_identity",
     "hythe_audit",
 )
-NATS_USERS = ("operator", "dispatcher", "worker")
+NATS_USERS = ("operator", "dispatcher", "worker", "listener")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Secrets:
     """Password of the database's superuser."""
     roles: dict[str, str]
     nats: dict[str, str]
+    sealing_key: str
+    """Seals in the database what must be read again."""
 
 
 def make_secrets() -> Secrets:
@@ -48,6 +52,7 @@ def make_secrets() -> Secrets:
         postgres=secrets.token_urlsafe(24),
         roles={role: secrets.token_urlsafe(24) for role in DATABASE_ROLES},
         nats={user: secrets.token_urlsafe(24) for user in NATS_USERS},
+        sealing_key=new_key(),
     )
 
 

@@ -57,6 +57,9 @@ def environment(instance: Instance, secrets: Secrets, name: str) -> dict[str, st
     if name == "importer":
         told["HYTHE_DISPATCH_DATABASE_URL"] = database_url(instance, secrets, "hythe_dispatch")
         told["HYTHE_NATS_URL"] = nats.url(instance, secrets, "dispatcher")
+        told["HYTHE_SECRETS_KEY"] = secrets.sealing_key
+        # Receivers of a local stack are on this machine.
+        told["HYTHE_WEBHOOK_ALLOW_HTTP"] = told["HYTHE_WEBHOOK_ALLOW_PRIVATE_NETWORKS"] = "true"
     if name == "worker":
         told["HYTHE_NATS_URL"] = nats.url(instance, secrets, "worker")
         told["HYTHE_HEALTH_LISTEN"] = address(ports["worker"])

@@ -46,6 +46,9 @@ class ListedImport(NamedTuple):
     error_code: str
     error_message: str
     error_position: str
+    dry_run: bool
+    duplicate_of: str
+    undone_by: str
 
 
 def error_status(imported: importer_pb2.Import | ListedImport) -> str | None:
@@ -64,7 +67,8 @@ def state_name(imported: importer_pb2.Import | ListedImport) -> str:
 
 
 def my_import_row(imported: importer_pb2.Import | ListedImport) -> dict[str, Any]:
-    """The members as published, then ours: `id` and `importId` for clients that look for those, and `state`."""
+    """The members as published, then ours: `id` and `importId` for clients that look for those, and from `state` on."""
+    dry_run = imported.dry_run if isinstance(imported, ListedImport) else imported.options.dry_run
     return {
         "key": imported.import_id,
         "name": imported.file_name,
@@ -78,6 +82,9 @@ def my_import_row(imported: importer_pb2.Import | ListedImport) -> dict[str, Any
         "id": imported.import_id,
         "importId": imported.import_id,
         "state": state_name(imported),
+        "dryRun": dry_run,
+        "duplicateOf": imported.duplicate_of or None,
+        "undoneBy": imported.undone_by or None,
     }
 
 

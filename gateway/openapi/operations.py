@@ -13,7 +13,8 @@ from gateway.openapi.contract import Contract, ContractError, Method
 from gateway.openapi.messages import WELL_KNOWN, Schema, described, field_schema, reference
 from hythe.options.v1.options_pb2 import Role
 
-PATH_VARIABLE = re.compile(r"\{([a-z_]+)\}")
+# `{name}`, or `{name=*/*}` for one that takes several segments of the path.
+PATH_VARIABLE = re.compile(r"\{([a-z_]+)(?:=([*/]+))?\}")
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
@@ -28,7 +29,21 @@ def operations(contract: Contract, method: Method) -> Iterator[tuple[str, str, d
         if verb is None or verb == "custom":
             raise ContractError(f"{method.proto.name} has a route without a verb.")
         suffix = "" if number == 1 else str(number)
-        yield getattr(rule, verb), verb, operation(contract, method, rule, suffix)
+        path = PATH_VARIABLE.sub(
+            lambda found: "/".join(f"{{{name}}}" for name in segments(*found.groups(""))), rule_path(rule)
+        )
+        yield path, verb, operation(contract, method, rule, suffix)
+
+
+def rule_path(rule: HttpRule) -> str:
+    path: str = getattr(rule, rule.WhichOneof("pattern") or "")
+    return path
+
+
+def segments(name: str, template: str) -> list[str]:
+    """OpenAPI has variables of one segment only: `{key=*/*}` is `{key1}/{key2}` there."""
+    count = template.count("*")
+    return [f"{name}{number}" for number in range(1, count + 1)] if count > 1 else [name]
 
 
 def operation(contract: Contract, method: Method, rule: HttpRule, suffix: str) -> dict[str, Any]:
@@ -65,14 +80,16 @@ def least_role(method: Method) -> str:
 
 def parameters(contract: Contract, method: Method, rule: HttpRule) -> list[dict[str, Any]]:
     """Path variables, and as query parameters all fields that are neither in the path nor the body."""
-    verb = rule.WhichOneof("pattern")
-    names = PATH_VARIABLE.findall(getattr(rule, verb or ""))
+    templates = dict(PATH_VARIABLE.findall(rule_path(rule)))
+    names = list(templates)
     request = method.proto.input_type.removeprefix(".")
     fields = {member.name: member for member in contract.messages[request].field}
     if unknown := set(names) - fields.keys():
         raise ContractError(f"{method.proto.name} has path variables without a field: {', '.join(sorted(unknown))}.")
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": field_schema(contract, fields[name])} for name in names
+        {"name": segment, "in": "path", "required": True, "schema": field_schema(contract, fields[name])}
+        for name in names
+        for segment in segments(name, templates[name])
     ]
     in_query = [
         described(
@@ -103,7 +120,7 @@ def media_types(method: Method, body: FieldDescriptorProto) -> list[str]:
 
 def answer(method: Method) -> dict[str, Any]:
     schema = shape(method, method.proto.output_type, method.shape.response, "response")
-    return {"description": "Done.", "content": {JSON: {"schema": schema}}}
+    return {"description": "Done.", "content": {method.shape.response_media_type or JSON: {"schema": schema}}}
 
 
 def shape(method: Method, type_name: str, named: str, which: str) -> Schema:

@@ -21,6 +21,7 @@ GRANTS = (
     "GRANT INSERT ON outbox TO hythe_worker",
     "GRANT DELETE, UPDATE ON before_images, sightings, tags TO hythe_worker",
     "GRANT USAGE ON SEQUENCE flip_numbers TO hythe_worker",
+    "GRANT SELECT (object_key) ON import_inputs TO hythe_dispatch",
 )
 
 
@@ -213,6 +214,7 @@ def upgrade() -> None:
     )
     op.add_column("imports", sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("imports", sa.Column("resumable_until", sa.DateTime(timezone=True), nullable=True))
+    op.create_index("ix_import_inputs_object", "import_inputs", ["object_key"], unique=False)
     op.create_index(
         "ix_imports_content",
         "imports",
@@ -274,7 +276,13 @@ def upgrade() -> None:
         ),
     )
     op.add_column(
-        "tags", sa.Column("import_id", sa.UUID(), nullable=True, comment="the import that brought it; null: a person")
+        "tags",
+        sa.Column(
+            "import_id",
+            sa.UUID(),
+            nullable=True,
+            comment="the import that brought it; null: a person; zeros: one that is undone",
+        ),
     )
     op.create_check_constraint("kind", "imports", "kind IN ('import', 'undo')")
     op.create_check_constraint("origin", "imports", "(origin IS NULL) = (origin_import_id IS NULL)")

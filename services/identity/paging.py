@@ -20,7 +20,7 @@ LARGEST_ID = 2**31 - 1
 def checked_size(page_size: int) -> int:
     """0 is the default; more than the largest is the largest (AIP-158)."""
     if page_size < 0:
-        raise InvalidArgument("BAD_PAGE_SIZE", "page_size must not be negative.", field="page_size")
+        raise InvalidArgument("INVALID_PAGE_SIZE", "page_size must not be negative.", field="page_size")
     return min(page_size or DEFAULT_SIZE, LARGEST_SIZE)
 
 
@@ -40,7 +40,7 @@ def after_uuid(page_token: str) -> UUID:
 
 
 def bad_token() -> InvalidArgument:
-    return InvalidArgument("BAD_PAGE_TOKEN", "page_token is not one that this list gave.", field="page_token")
+    return InvalidArgument("INVALID_PAGE_TOKEN", "page_token is not one that this list gave.", field="page_token")
 
 
 def page_of(items: Sequence[T], size: int, token_of: Callable[[T], object]) -> Page[T]:

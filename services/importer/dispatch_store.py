@@ -9,9 +9,23 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Update, and_, delete, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    Update,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
@@ -32,6 +46,19 @@ class Due:
     state: State
     dispatch_number: int
     stream_sequence: int | None
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Something that is due to be told: an end, to everybody; or one delivery, to the webhook that is its lane."""
+
+    tenant_id: int
+    import_id: UUID
+    item_id: UUID
+    topic: Topic
+    lane: str
+    dispatch_number: int
     traceparent: str
 
 
@@ -90,6 +117,69 @@ async def due(connection: AsyncConnection, full: Collection[int], per_tenant: in
         )
         for row in (await connection.execute(query)).mappings()
     ]
+
+
+async def due_ends(connection: AsyncConnection, per_tenant: int, limit: int) -> list[Telling]:
+    """Imports whose end is to be told, of each tenant those first that nobody was told of."""
+    is_known = outbox.c.dispatch_number > 0
+    rank = func.row_number().over(
+        partition_by=outbox.c.tenant_id, order_by=(is_known, outbox.c.next_at, outbox.c.import_id)
+    )
+    ranked = _due(Topic.ENDED).add_columns(rank.label("rank")).subquery()
+    query = select(ranked).where(ranked.c.rank <= per_tenant).order_by(ranked.c.rank, ranked.c.next_at).limit(limit)
+    return [_telling(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def due_deliveries(
+    connection: AsyncConnection,
+    full_tenants: Collection[int],
+    full_lanes: Collection[tuple[int, str]],
+    per_lane: int,
+    limit: int,
+) -> list[Telling]:
+    """Deliveries to be made, the oldest of each webhook first. Of what is `full`, nothing comes at all."""
+    lane = tuple_(outbox.c.tenant_id, outbox.c.lane)
+    rank = func.row_number().over(
+        partition_by=(outbox.c.tenant_id, outbox.c.lane), order_by=(outbox.c.next_at, outbox.c.item_id)
+    )
+    ranked = (
+        _due(Topic.WEBHOOK)
+        .add_columns(rank.label("rank"))
+        .where(outbox.c.tenant_id.not_in(full_tenants), lane.not_in(full_lanes))
+        .subquery()
+    )
+    query = select(ranked).where(ranked.c.rank <= per_lane).order_by(ranked.c.rank, ranked.c.next_at).limit(limit)
+    return [_telling(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _due(topic: Topic) -> Select[Any]:
+    return select(outbox).where(outbox.c.topic == topic, outbox.c.next_at <= func.now())
+
+
+def _telling(row: RowMapping) -> Telling:
+    return Telling(
+        row["tenant_id"],
+        row["import_id"],
+        row["item_id"],
+        Topic(row["topic"]),
+        row["lane"],
+        row["dispatch_number"],
+        row["traceparent"],
+    )
+
+
+async def put_off(connection: AsyncConnection, item: Telling, delay: timedelta) -> None:
+    """Sets when it is due next, whatever became of it."""
+    await connection.execute(
+        update(outbox)
+        .where(
+            outbox.c.tenant_id == item.tenant_id,
+            outbox.c.import_id == item.import_id,
+            outbox.c.topic == item.topic,
+            outbox.c.item_id == item.item_id,
+        )
+        .values(next_at=func.now() + delay)
+    )
 
 
 async def in_flight(connection: AsyncConnection) -> dict[int, int]:
@@ -162,6 +252,13 @@ async def backlog(connection: AsyncConnection) -> tuple[int, float]:
     ).where(outbox.c.topic == Topic.RUN)
     size, lag = (await connection.execute(query)).one()
     return int(size), float(lag)
+
+
+async def rows_by_topic(connection: AsyncConnection) -> dict[Topic, int]:
+    """How many rows of each topic the outbox has."""
+    query = select(outbox.c.topic, func.count().label("rows")).group_by(outbox.c.topic)
+    found = {row.topic: row.rows for row in await connection.execute(query)}
+    return {topic: found.get(topic, 0) for topic in Topic}
 
 
 async def tenants_with_imports(connection: AsyncConnection) -> list[int]:

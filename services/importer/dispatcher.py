@@ -1,6 +1,6 @@
-"""The dispatcher: sends queued imports to the workers, sends again what got lost, removes what is old.
+"""The dispatcher: sends queued imports to the workers, and sends again what got lost.
 
-One replica is active.
+One replica is active. What else only one may do runs beside it as a duty: telling of ends, removing what is old.
 
 The outbox has a row for each import that is not finished, with the time at which to look at it next. Looking
 decides from the database alone; NATS may lose, repeat, delay or reorder anything and costs seconds. Caps are
@@ -10,9 +10,8 @@ applied here, so what is in the stream may run.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -20,14 +19,16 @@ from cachetools import TTLCache
 
 from runtime.database import Database
 from runtime.errors import ServiceError
+from runtime.failpoints import failpoint
 from runtime.jetstream import JobQueue, QueueUnavailable
 from runtime.notifications import Listener
 from runtime.telemetry import child_of
 from services.importer import dispatch_store, job_message, metrics
 from services.importer.dispatch_store import Due, Leadership
 from services.importer.model import State
-from services.importer.retention import Retention
 from services.importer.settings import DispatchSettings
+from services.importer.store.outbox import DISPATCHES_OF_A_ROW
+from services.importer.waiting import wait, wait_for_either
 
 log = structlog.get_logger(__name__)
 
@@ -43,9 +44,12 @@ MEASURE_SECONDS = 1.0
 Limits = Callable[[int], Awaitable[int]]
 """The number of imports that a tenant may have at the workers."""
 
+Duty = Callable[[asyncio.Event], Awaitable[None]]
+"""Runs until the event is set, or until it is cancelled because another replica leads."""
+
 
 class Dispatcher:
-    """Relay, sweeper and retention."""
+    """Relay and sweeper, and the duties of the active replica."""
 
     def __init__(
         self,
@@ -53,14 +57,14 @@ class Dispatcher:
         queue: JobQueue,
         listener: Listener,
         limits: Limits,
-        retention: Retention,
+        duties: Sequence[Duty],
         settings: DispatchSettings,
     ) -> None:
         self._database = database
         self._queue = queue
         self._listener = listener
         self._limits = limits
-        self._retention = retention
+        self._duties = duties
         self._settings = settings
         self._known_limits: TTLCache[int, int] = TTLCache(maxsize=10_000, ttl=LIMIT_SECONDS)
         self._measured_at = 0.0
@@ -74,7 +78,7 @@ class Dispatcher:
                     await self._lead(stop)
                 except ServiceError as error:
                     log.warning("dispatching was interrupted", error=str(error))
-                await _wait(stop, STANDBY_SECONDS)
+                await wait(stop, STANDBY_SECONDS)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
@@ -84,12 +88,13 @@ class Dispatcher:
             if leadership is None:
                 return
             log.info("dispatching")
-            retention = asyncio.create_task(self._retention.run(stop))
+            duties = [asyncio.ensure_future(duty(stop)) for duty in self._duties]
             try:
                 await self._relay(stop, leadership)
             finally:
-                retention.cancel()
-                await asyncio.gather(retention, return_exceptions=True)
+                for duty in duties:
+                    duty.cancel()
+                await asyncio.gather(*duties, return_exceptions=True)
 
     async def _relay(self, stop: asyncio.Event, leadership: Leadership) -> None:
         check_stream_at = 0.0
@@ -106,11 +111,11 @@ class Dispatcher:
             except QueueUnavailable as error:
                 log.warning("the queue does not answer", error=str(error))
                 check_stream_at, has_more = 0.0, False
-                await _wait(stop, self._settings.dispatch_poll_seconds)
+                await wait(stop, self._settings.dispatch_poll_seconds)
             if not has_more:
-                await _wait_for_either(stop, self._listener.event, self._settings.dispatch_poll_seconds)
+                await wait_for_either(stop, self._listener.event, self._settings.dispatch_poll_seconds)
                 # Many triggers in a row are one look.
-                await _wait(stop, QUIET_SECONDS)
+                await wait(stop, QUIET_SECONDS)
 
     async def _ensure_streams(self) -> None:
         await self._queue.ensure_streams(
@@ -137,8 +142,11 @@ class Dispatcher:
         self._measured_at = now
         async with self._database.transaction(None) as connection:
             size, lag = await dispatch_store.backlog(connection)
+            rows = await dispatch_store.rows_by_topic(connection)
         metrics.OUTBOX_SIZE.set(size)
         metrics.OUTBOX_LAG.set(lag)
+        for topic, count in rows.items():
+            metrics.OUTBOX_ROWS.labels(topic).set(count)
 
     async def _limit_of(self, tenant_id: int) -> int:
         """A tenant's cap, asked for once in a while and not for each of its thousand imports."""
@@ -173,10 +181,12 @@ class Dispatcher:
 
     async def _look_at_queued(self, item: Due, in_flight: dict[int, int]) -> bool:
         if item.stream_sequence is not None:
-            if await self._queue.has_message(item.stream_sequence):
+            if await self._queue.is_waiting(item.lane, item.stream_sequence):
                 await self._later(item, delay_after(item.dispatch_number, self._settings))
                 return False
-            log.warning("a message is gone from the stream", import_id=str(item.import_id))
+            log.warning("a message is lost, or was given out in vain", import_id=str(item.import_id))
+            # One that the queue will not give out again would lie there for ever.
+            await self._queue.remove(item.stream_sequence)
             return await self._send(item)
         if in_flight.get(item.tenant_id, 0) >= await self._limit_of(item.tenant_id):
             # It stays due; the end of another import of the tenant calls us.
@@ -186,18 +196,22 @@ class Dispatcher:
 
     async def _send(self, item: Due) -> bool:
         """Publishes with a message id of its own for each dispatch: a repeated one would be dropped as a duplicate."""
+        failpoint("dispatch.before_publish")
         sequence = await self._queue.publish(
             item.lane,
             job_message.encode(job_message.JobMessage(item.tenant_id, item.import_id)),
             message_id=f"{item.import_id}:{item.dispatch_number + 1}",
             headers={"traceparent": child_of(item.traceparent)},
         )
+        failpoint("dispatch.after_publish")
         metrics.PUBLISHED.labels(item.lane).inc()
         if item.dispatch_number:
             metrics.REDRIVES.inc()
         next_look = delay_after(item.dispatch_number + 1, self._settings)
         async with self._database.transaction(item.tenant_id) as connection:
             await dispatch_store.mark_published(connection, item, sequence, next_look)
+            failpoint("dispatch.before_commit")
+        failpoint("dispatch.after_commit")
         return True
 
     async def _later(self, item: Due, delay: timedelta) -> None:
@@ -206,18 +220,10 @@ class Dispatcher:
 
 
 def delay_after(dispatches: int, settings: DispatchSettings) -> timedelta:
-    """Until the next look at an import that was sent so often: doubles from the first delay to the last."""
-    doubled = settings.dispatch_first_delay_seconds * 2 ** min(dispatches - 1, MAX_DOUBLINGS)
+    """Until the next look at an import that was sent so often: doubles from the first delay to the last.
+
+    A row that was made anew, for a resumed import, counts from a multiple of DISPATCHES_OF_A_ROW.
+    """
+    before = (dispatches - 1) % DISPATCHES_OF_A_ROW
+    doubled = settings.dispatch_first_delay_seconds * 2 ** min(before, MAX_DOUBLINGS)
     return timedelta(seconds=min(doubled, settings.dispatch_last_delay_seconds))
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
-
-
-async def _wait_for_either(stop: asyncio.Event, called: asyncio.Event, seconds: float) -> None:
-    waiting = {asyncio.create_task(stop.wait()), asyncio.create_task(called.wait())}
-    _, pending = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()

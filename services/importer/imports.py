@@ -1,23 +1,24 @@
-"""Triggering, cancelling and requeueing imports."""
+"""Triggering imports."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass, replace
-from uuid import UUID
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
+import msgspec
 import structlog
 from uuid_utils.compat import uuid7
 
-from runtime.auth import Principal, Role, current_request, note_object
-from runtime.errors import AlreadyExists, FailedPrecondition, NotFound, PayloadTooLarge, Unavailable
+from runtime.auth import Principal, current_request, note_object
+from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PayloadTooLarge, Unavailable
 from runtime.objects import ObjectInfo, ObjectMissing
 from runtime.texts import checked_text
 from services.importer.media_types import media_type
-from services.importer.metrics import IMPORTS_CANCELLED, IMPORTS_CREATED
+from services.importer.metrics import IMPORTS_CREATED
 from services.importer.model import Lane, State
-from services.importer.ports import Earlier, Facts, ImportSession, ImportStore, Locked, Lookup, Objects
+from services.importer.options import checked, request_digest
+from services.importer.policy import Options
+from services.importer.ports import Earlier, Facts, ImportStore, Lookup, Objects
 from services.importer.snapshot import NewImport, Snapshot
 from services.importer.sources import Sources
 from services.importer.tags import normal_tags
@@ -42,10 +43,11 @@ class Trigger:
     finding_tags: tuple[str, ...] = ()
     use_parser_actions: bool = False
     request_id: str = ""
+    options: Options = field(default_factory=Options)
 
     def digest(self) -> bytes:
         """Equal for equal requests. The key is not in it: a repeated upload of the same bytes has another."""
-        said = (
+        return request_digest(
             self.client_id,
             self.report_id,
             self.source,
@@ -53,20 +55,25 @@ class Trigger:
             self.asset_tags,
             self.finding_tags,
             self.use_parser_actions,
+            options=self.options,
         )
-        return hashlib.sha256(json.dumps(said).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """In bytes: the largest file where the tenant has no limit of its own, the largest of the small lane."""
+    """First in bytes: the largest file where the tenant has no limit of its own, the largest of the small lane."""
 
     max_file_bytes: int
     small_file_bytes: int
+    unused_life: timedelta = timedelta(hours=24)
+    """How long an upload that no import reads may be triggered; the reaper removes it a while later."""
+
+    def lane_of(self, size: int) -> Lane:
+        return Lane.SMALL if size <= self.small_file_bytes else Lane.LARGE
 
 
 class Imports:
-    """The commands on imports. Reading them is the status service's."""
+    """The trigger. What is done with an import afterwards is in commands.py and repeats.py."""
 
     def __init__(self, store: ImportStore, objects: Objects, sources: Sources, thresholds: Thresholds) -> None:
         self._store = store
@@ -83,10 +90,11 @@ class Imports:
             return await self._replay(principal, trigger, facts.earlier)
         client_name, report_name, file_name = require_target(trigger, facts)
         info = await self._uploaded(trigger.key)
-        limit = facts.max_file_bytes or self._thresholds.max_file_bytes
-        if info.size > limit:
-            raise PayloadTooLarge("FILE_TOO_LARGE", f"A file may have {limit} bytes at most.", limit=str(limit))
-        new = self._new_import(principal, trigger, trigger.file_name or file_name, info)
+        refuse_too_large(info.size, facts, self._thresholds)
+        refuse_other_size(info.size, facts.declared_size)
+        await self._refuse_expired(principal, trigger.key, facts)
+        options = with_declared_sha256(trigger.options, facts.file_sha256)
+        new = self._new_import(principal, trigger, trigger.file_name or file_name, info, options)
         created_at = await self._store.insert(principal.tenant_id, new)
         if created_at is None:
             raced = await self._facts(principal, trigger)
@@ -114,32 +122,8 @@ class Imports:
             use_parser_actions=new.use_parser_actions,
             created_at=created_at,
             updated_at=created_at,
+            options=new.options,
         )
-
-    async def cancel(self, principal: Principal, import_id: str) -> Snapshot:
-        """Ends an import that does not run; asks the worker of one that does. One's own, or an administrator any."""
-        async with self._store.session(principal.tenant_id) as session:
-            number, locked = await lock_visible(session, principal, import_id)
-            note_object(import_id=number)
-            refuse_finished(locked)
-            if locked.state is State.RUNNING:
-                await session.request_cancel(number, principal.user_id)
-            else:
-                await session.end_cancelled(number, f"cancelled by {principal.email}")
-            IMPORTS_CANCELLED.inc()
-            return await session.read(number)
-
-    async def requeue(self, principal: Principal, import_id: str) -> Snapshot:
-        """Sends an import to the workers again, now: a queued one, or a running one whose worker is gone."""
-        async with self._store.session(principal.tenant_id) as session:
-            number, locked = await lock_visible(session, principal, import_id)
-            refuse_finished(locked)
-            if locked.state not in {State.QUEUED, State.RUNNING}:
-                raise FailedPrecondition("IMPORT_NOT_QUEUED", f"The import is {locked.state}, not queued.")
-            if locked.state is State.RUNNING and locked.has_live_lease:
-                raise FailedPrecondition("IMPORT_RUNNING", "A worker is running this import.")
-            await session.dispatch_now(number, locked)
-            return await session.read(number)
 
     def _checked(self, trigger: Trigger) -> Trigger:
         return replace(
@@ -149,6 +133,7 @@ class Imports:
             asset_tags=normal_tags(trigger.asset_tags),
             finding_tags=normal_tags(trigger.finding_tags),
             request_id=checked_text("request_id", trigger.request_id, max_length=MAX_TEXT),
+            options=checked(trigger.options),
         )
 
     async def _facts(self, principal: Principal, trigger: Trigger) -> Facts:
@@ -163,11 +148,7 @@ class Imports:
             info = await self._uploaded(trigger.key)
             same = (info.size, info.etag) == (earlier.size, earlier.etag)
         if not same:
-            raise AlreadyExists(
-                "IDEMPOTENCY_MISMATCH",
-                "This request id has been used for another request.",
-                import_id=str(earlier.import_id),
-            )
+            raise another_request(earlier)
         note_object(import_id=earlier.import_id)
         return await self._store.read(principal.tenant_id, earlier.import_id)
 
@@ -178,7 +159,15 @@ class Imports:
         except ObjectMissing:
             raise FailedPrecondition("FILE_NOT_UPLOADED", "The file has not been uploaded yet.", key=key) from None
 
-    def _new_import(self, principal: Principal, trigger: Trigger, file_name: str, info: ObjectInfo) -> NewImport:
+    async def _refuse_expired(self, principal: Principal, key: str, facts: Facts) -> None:
+        if facts.file_age < self._thresholds.unused_life:
+            return
+        if not await self._store.is_read(principal.tenant_id, self._objects.object_key(key)):
+            raise FailedPrecondition("UPLOAD_EXPIRED", "The file was uploaded too long ago. Upload it again.", key=key)
+
+    def _new_import(
+        self, principal: Principal, trigger: Trigger, file_name: str, info: ObjectInfo, options: Options
+    ) -> NewImport:
         return NewImport(
             import_id=uuid7(),
             client_id=trigger.client_id,
@@ -191,7 +180,7 @@ class Imports:
             file_size=info.size,
             object_key=self._objects.object_key(trigger.key),
             etag=info.etag,
-            lane=Lane.SMALL if info.size <= self._thresholds.small_file_bytes else Lane.LARGE,
+            lane=self._thresholds.lane_of(info.size),
             asset_tags=trigger.asset_tags,
             finding_tags=trigger.finding_tags,
             use_parser_actions=trigger.use_parser_actions,
@@ -200,6 +189,7 @@ class Imports:
             request_id=trigger.request_id or None,
             request_digest=trigger.digest() if trigger.request_id else None,
             traceparent=current_request().traceparent,
+            options=options,
         )
 
 
@@ -230,31 +220,44 @@ def require_earlier(facts: Facts) -> Earlier:
     return facts.earlier
 
 
-async def lock_visible(session: ImportSession, principal: Principal, import_id: str) -> tuple[UUID, Locked]:
-    """The import, locked, where this principal may command it; NotFound otherwise."""
-    try:
-        number = UUID(import_id)
-    except ValueError:
-        raise import_not_found() from None
-    locked = await session.lock(number)
-    if locked is None or not principal.may_see_client(locked.client_id):
-        raise import_not_found()
-    if locked.user_id != principal.user_id and principal.role < Role.ADMIN:
-        raise import_not_found()
-    return number, locked
+def another_request(earlier: Earlier) -> AlreadyExists:
+    return AlreadyExists(
+        "IDEMPOTENCY_MISMATCH",
+        "This request id has been used for another request.",
+        import_id=str(earlier.import_id),
+    )
 
 
-def refuse_finished(locked: Locked) -> None:
-    if locked.state.is_terminal:
-        raise FailedPrecondition("IMPORT_FINISHED", f"The import is already {locked.state}.")
+def refuse_too_large(size: int, facts: Facts, thresholds: Thresholds) -> None:
+    """By the tenant's own limit, or the installation's."""
+    limit = facts.max_file_bytes or thresholds.max_file_bytes
+    if size > limit:
+        raise PayloadTooLarge("FILE_TOO_LARGE", f"A file may have {limit} bytes at most.", limit=str(limit))
+
+
+def refuse_other_size(size: int, declared: int) -> None:
+    if declared and size != declared:
+        raise FailedPrecondition(
+            "SIZE_MISMATCH",
+            f"The file has {size} bytes instead of {declared}.",
+            size=str(size),
+            declared_size=str(declared),
+        )
+
+
+def with_declared_sha256(options: Options, declared: bytes | None) -> Options:
+    """The checksum of the trigger, or else the one that the upload was declared with. They must not differ."""
+    if declared is None or options.expected_sha256 == declared:
+        return options
+    if options.expected_sha256 is not None:
+        raise InvalidArgument(
+            "CHECKSUM_CONFLICT", "The upload was declared with another SHA-256 than this one.", field="sha256"
+        )
+    return msgspec.structs.replace(options, expected_sha256=declared)
 
 
 def client_not_found(client_id: int) -> NotFound:
     return NotFound("CLIENT_NOT_FOUND", f"There is no client {client_id}.", client_id=str(client_id))
-
-
-def import_not_found() -> NotFound:
-    return NotFound("IMPORT_NOT_FOUND", "There is no such import.")
 
 
 def unknown_key() -> NotFound:

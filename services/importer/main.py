@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 
 from dialects.plextrac.envelope import error_envelope
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import add_PlextracImporterServicer_to_server
 from hythe.importer.v1.importer_pb2_grpc import add_ImportServiceServicer_to_server
+from hythe.importer.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
 from runtime.audit import AuditTable, AuditTrail
 from runtime.auth import remote_authenticator
 from runtime.channels import channel
@@ -15,14 +17,21 @@ from runtime.database import Database
 from runtime.jetstream import JobQueue
 from runtime.notifications import Listener
 from runtime.objects import object_store
+from runtime.outbound import Outbound
+from runtime.sealing import Sealer
 from runtime.server import run, serve
 from runtime.settings import load, required
 from schema.identity import audit_log
+from services.importer.announcer import Announcer
+from services.importer.commands import Commands
+from services.importer.deliveries import Deliveries
 from services.importer.dialects.plextrac import PlextracImporter
 from services.importer.dispatcher import Dispatcher
 from services.importer.engagements import Engagements
 from services.importer.formats import registry
 from services.importer.imports import Imports, Thresholds
+from services.importer.reaper import Reaper
+from services.importer.repeats import Repeats
 from services.importer.retention import Retention
 from services.importer.service import ImportService
 from services.importer.settings import ImporterSettings
@@ -30,9 +39,16 @@ from services.importer.sources import Source, Sources
 from services.importer.store.engagements import SqlEngagementStore
 from services.importer.store.imports import SqlImportStore
 from services.importer.store.outbox import CHANNEL
+from services.importer.store.webhooks import SqlWebhookStore
+from services.importer.webhook_service import WebhookService
+from services.importer.webhooks import Webhooks
 
 NAME = "importer"
-SERVICE_NAMES = ("hythe.importer.v1.ImportService", "hythe.dialects.plextrac.v2.PlextracImporter")
+SERVICE_NAMES = (
+    "hythe.importer.v1.ImportService",
+    "hythe.importer.v1.WebhookService",
+    "hythe.dialects.plextrac.v2.PlextracImporter",
+)
 
 
 async def main() -> None:
@@ -41,7 +57,7 @@ async def main() -> None:
     database = Database(
         settings.database_url.get_secret_value(), application_name=NAME, pool_size=settings.database_pool
     )
-    dispatch_database = Database(dispatch_url, application_name=f"{NAME}-dispatch", pool_size=4)
+    dispatch_database = Database(dispatch_url, application_name=f"{NAME}-dispatch", pool_size=8)
     audit_database = Database(
         settings.audit_database_url.get_secret_value(), application_name=f"{NAME}-audit", pool_size=1
     )
@@ -50,19 +66,34 @@ async def main() -> None:
     authenticator = remote_authenticator(identity, issuer=settings.token_issuer, audience=settings.token_audience)
     queue = await JobQueue.connect(settings.nats_url.get_secret_value(), name=NAME)
     sources = known_sources()
-    thresholds = Thresholds(settings.max_file_bytes, settings.small_file_bytes)
-    imports = Imports(SqlImportStore(database), objects, sources, thresholds)
+    thresholds = Thresholds(
+        settings.max_file_bytes, settings.small_file_bytes, timedelta(hours=settings.reap_uploads_hours)
+    )
+    store = SqlImportStore(database)
+    imports = Imports(store, objects, sources, thresholds)
+    commands = Commands(store)
+    repeats = Repeats(store, objects, thresholds, outcomes_kept=timedelta(days=settings.undo_days))
     engagements = Engagements(SqlEngagementStore(database), max_running_imports=settings.max_running_imports)
+    listener = Listener(dispatch_url, CHANNEL)
+    poll_seconds = settings.dispatch_poll_seconds
+    announcer = Announcer(dispatch_database, database, queue, listener.another_event(), poll_seconds=poll_seconds)
+    sealer = Sealer(settings.secrets_key.get_secret_value())
+    outbound = way_out(settings)
+    called = listener.another_event()
+    deliveries = Deliveries(dispatch_database, database, outbound, sealer, called, settings, poll_seconds=poll_seconds)
+    webhooks = Webhooks(SqlWebhookStore(database), outbound, sealer)
+    retention = Retention(dispatch_database, database, objects, settings)
+    reaper = Reaper(dispatch_database, objects, settings)
     dispatcher = Dispatcher(
         dispatch_database,
         queue,
-        Listener(dispatch_url, CHANNEL),
+        listener,
         engagements.running_limit,
-        Retention(dispatch_database, database, objects, settings),
+        [announcer.run, deliveries.run, retention.run, reaper.run],
         settings,
     )
     async with AsyncExitStack() as stack:
-        for each in (database, dispatch_database, audit_database, authenticator, queue):
+        for each in (database, dispatch_database, audit_database, authenticator, queue, outbound, deliveries):
             stack.push_async_callback(each.close)
         stack.push_async_callback(identity.close, None)
         stack.callback(objects.close)
@@ -70,8 +101,14 @@ async def main() -> None:
             settings,
             name=NAME,
             registrations=[
-                partial(add_ImportServiceServicer_to_server, ImportService(imports, engagements, sources)),
-                partial(add_PlextracImporterServicer_to_server, PlextracImporter(imports, engagements)),
+                partial(
+                    add_ImportServiceServicer_to_server,
+                    ImportService(imports, commands, repeats, engagements, sources),
+                ),
+                partial(add_WebhookServiceServicer_to_server, WebhookService(webhooks)),
+                partial(
+                    add_PlextracImporterServicer_to_server, PlextracImporter(imports, commands, repeats, engagements)
+                ),
             ],
             service_names=SERVICE_NAMES,
             envelopes={"plextrac": error_envelope},
@@ -80,6 +117,15 @@ async def main() -> None:
             background=[dispatcher.run],
             readiness=[database.ping],
         )
+
+
+def way_out(settings: ImporterSettings) -> Outbound:
+    """Where webhooks may lead."""
+    return Outbound(
+        allow_http=settings.webhook_allow_http,
+        allow_private_networks=settings.webhook_allow_private_networks,
+        timeout_seconds=settings.webhook_timeout_seconds,
+    )
 
 
 def known_sources() -> Sources:

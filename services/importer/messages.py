@@ -1,4 +1,4 @@
-"""Snapshots and sources as messages of the native API."""
+"""Snapshots, options and sources as messages of the native API, and options from them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,52 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from hythe.importer.v1 import importer_pb2
+from runtime.errors import InvalidArgument
+from services.importer.options import sha256_of
+from services.importer.policy import OnError, Options, Policy
 from services.importer.snapshot import Snapshot
 from services.importer.sources import Source
+
+ON_ERROR = {
+    importer_pb2.ON_ERROR_UNSPECIFIED: OnError.CONTINUE,
+    importer_pb2.ON_ERROR_CONTINUE: OnError.CONTINUE,
+    importer_pb2.ON_ERROR_ABORT: OnError.ABORT,
+    importer_pb2.ON_ERROR_ABORT_ABOVE: OnError.ABORT_ABOVE,
+    importer_pb2.ON_ERROR_ALL_OR_NOTHING: OnError.ALL_OR_NOTHING,
+}
+
+
+def options_of(message: importer_pb2.ImportOptions) -> Options:
+    """As the caller says them; services/importer/options.py looks whether they make sense."""
+    policy = message.policy
+    if policy.on_error not in ON_ERROR:
+        raise InvalidArgument("INVALID_POLICY", "There is no such policy on errors.", field="on_error")
+    return Options(
+        dry_run=message.dry_run,
+        force=message.force,
+        policy=Policy(
+            on_error=ON_ERROR[policy.on_error],
+            max_errors=policy.max_errors if policy.HasField("max_errors") else None,
+            max_error_percent=policy.max_error_percent if policy.HasField("max_error_percent") else None,
+            expected_records=message.expected_records if message.HasField("expected_records") else None,
+        ),
+        expected_sha256=sha256_of(message.expected_sha256),
+    )
+
+
+def options_message(options: Options) -> importer_pb2.ImportOptions:
+    policy = options.policy
+    return importer_pb2.ImportOptions(
+        dry_run=options.dry_run,
+        force=options.force,
+        policy=importer_pb2.Policy(
+            on_error=importer_pb2.OnError.Value(f"ON_ERROR_{policy.on_error.upper()}"),
+            max_errors=policy.max_errors,
+            max_error_percent=policy.max_error_percent,
+        ),
+        expected_sha256=_hexadecimal(options.expected_sha256),
+        expected_records=policy.expected_records,
+    )
 
 
 def import_message(snapshot: Snapshot) -> importer_pb2.Import:
@@ -45,6 +89,20 @@ def import_message(snapshot: Snapshot) -> importer_pb2.Import:
         cautions=[
             importer_pb2.Caution(code=each.code, message=each.message, count=each.count) for each in snapshot.cautions
         ],
+        kind=importer_pb2.Kind.Value(f"KIND_{snapshot.kind.upper()}"),
+        options=options_message(snapshot.options),
+        content_sha256=_hexadecimal(snapshot.content_sha256),
+        duplicate_of=_text(snapshot.duplicate_of),
+        origin_import_id=_text(snapshot.origin_import_id),
+        origin=_text(snapshot.origin),
+        undone_by=_text(snapshot.undone_by),
+        undone_time=_timestamp(snapshot.undone_at),
+        pause_requested=snapshot.pause_requested,
+        resumable_until_time=_timestamp(snapshot.resumable_until),
+        undo=[
+            importer_pb2.UndoCount(kind=each.kind, action=each.action, reason=each.reason, count=each.count)
+            for each in snapshot.undo
+        ],
     )
 
 
@@ -55,6 +113,14 @@ def source_message(source: Source) -> importer_pb2.Source:
         assets_only=source.is_assets_only,
         formats=source.formats,
     )
+
+
+def _hexadecimal(digest: bytes | None) -> str:
+    return digest.hex() if digest else ""
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _timestamp(moment: datetime | None) -> Timestamp | None:

@@ -7,23 +7,38 @@ from prometheus_client import Counter, Gauge, Histogram
 JOB_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600)
 
 # The API.
-IMPORTS_CREATED = Counter("import_created", "Imports triggered.", ["source", "lane"])
-IMPORTS_CANCELLED = Counter("import_cancel_requests", "Cancel requests accepted.")
+IMPORTS_CREATED = Counter("hythe_import_created", "Imports triggered.", ["source", "lane"])
+COMMANDS = Counter("hythe_import_commands", "Commands on imports that were carried out.", ["command"])
+IMPORTS_CANCELLED = Counter("hythe_import_cancel_requests", "Cancel requests accepted.")
 
 # The dispatcher.
-OUTBOX_LAG = Gauge("import_outbox_lag_seconds", "Age of the oldest import that no worker was told of yet.")
-OUTBOX_SIZE = Gauge("import_outbox_size", "Imports that are not finished.")
-REDRIVES = Counter("import_redrives", "Imports sent to the workers again.")
-PUBLISHED = Counter("import_published", "Imports sent to the workers.", ["lane"])
+OUTBOX_LAG = Gauge("hythe_import_outbox_lag_seconds", "Age of the oldest import that no worker was told of yet.")
+OUTBOX_SIZE = Gauge("hythe_import_outbox_size", "Imports that are not finished.")
+REDRIVES = Counter("hythe_import_redrives", "Imports sent to the workers again.")
+PUBLISHED = Counter("hythe_import_published", "Imports sent to the workers.", ["lane"])
+OUTBOX_ROWS = Gauge("hythe_outbox_rows", "Rows of the outbox by topic: run, ended, webhook.", ["topic"])
+EVENTS_PUBLISHED = Counter("hythe_events_published", "Ends of imports that NATS has taken.", ["state"])
+DELIVERIES = Counter(
+    "hythe_webhook_deliveries", "Attempts at deliveries to webhooks: delivered, again, given_up.", ["outcome"]
+)
+DELIVERY_LAG = Histogram(
+    "hythe_webhook_delivery_lag_seconds", "From the making of a delivery to its success.", buckets=JOB_BUCKETS
+)
+DELIVERING = Gauge("hythe_webhook_delivering", "Deliveries being attempted now.")
+REAPED_OBJECTS = Counter("hythe_reaped_objects", "Removed from the store: upload, report, parts.", ["kind"])
+REAPED_BYTES = Counter("hythe_reaped_bytes", "Bytes of what was removed because nobody asked for it.")
 
 # The worker.
 JOB_DURATION = Histogram(
-    "import_job_duration_seconds", "From claim to end of an attempt.", ["outcome"], buckets=JOB_BUCKETS
+    "hythe_import_job_duration_seconds", "From claim to end of an attempt.", ["outcome"], buckets=JOB_BUCKETS
 )
-QUEUE_AGE = Histogram("import_job_queue_age_seconds", "From trigger to first claim.", ["lane"], buckets=JOB_BUCKETS)
-RUNNING = Gauge("import_running", "Imports that this worker runs now.", ["lane"])
-RECORDS = Counter("import_records", "Items of finished imports by outcome.", ["outcome"])
-FENCED_WRITES = Counter("import_fenced_writes", "Attempts that found another one in their place and stopped.")
-TAKEOVERS = Counter("import_lease_takeovers", "Imports taken over from a worker that went silent.")
-POISON = Counter("import_poison", "Imports given up after their worker died on them too often.")
-BAD_MESSAGES = Counter("import_bad_messages", "Messages of the queue that are none of ours.")
+QUEUE_AGE = Histogram("hythe_import_job_queue_age_seconds", "From trigger to first claim.", ["lane"], buckets=JOB_BUCKETS)
+RUNNING = Gauge("hythe_import_running", "Imports that this worker runs now.", ["lane"])
+RECORDS = Counter("hythe_import_records", "Items of succeeded imports by outcome; of dry runs none.", ["outcome"])
+UNDONE_ROWS = Counter("hythe_import_undone_rows", "Rows of undone imports by what became of them.", ["action"])
+FENCED_WRITES = Counter("hythe_import_fenced_writes", "Attempts that found another one in their place and stopped.")
+TAKEOVERS = Counter("hythe_import_lease_takeovers", "Imports taken over from a worker that went silent.")
+POISON = Counter("hythe_import_poison", "Imports given up after their worker died on them too often.")
+SCANS = Counter("hythe_scans", "Files scanned for malware: clean, file_infected, scanner_unavailable.", ["verdict"])
+SCAN_SECONDS = Histogram("hythe_scan_seconds", "From opening a file to its verdict.", buckets=JOB_BUCKETS)
+BAD_MESSAGES = Counter("hythe_import_bad_messages", "Messages of the queue that are none of ours.")

@@ -11,6 +11,7 @@ import structlog
 from runtime.database import Database
 from runtime.errors import ServiceError
 from runtime.objects import ObjectStore
+from runtime.reports import undo_report_key
 from services.importer import dispatch_store, retention_store
 from services.importer.engine.report import report_key
 from services.importer.settings import DispatchSettings
@@ -75,11 +76,18 @@ class Retention:
         # What hangs on an import goes with it at the latest: nobody would find it afterwards.
         errors = min(history, timedelta(days=self._settings.keep_errors_days))
         outcomes = min(history, timedelta(days=self._settings.keep_outcomes_days))
+        deliveries = min(history, timedelta(days=self._settings.keep_deliveries_days))
         async with self._database.transaction(tenant_id) as connection:
             reported = await retention_store.imports_with_old_errors(connection, tenant_id, errors)
+            undos = await retention_store.undos_with_old_items(connection, tenant_id, errors)
+            last_undos = await retention_store.undos_in_old_history(connection, tenant_id, history)
+        for undo_id in {*undos, *last_undos}:
+            await self._objects.delete(self._objects.object_key(undo_report_key(tenant_id, undo_id)))
         for import_id in reported:
             await self._objects.delete(self._objects.object_key(report_key(tenant_id, import_id)))
         async with self._database.transaction(tenant_id) as connection:
             await retention_store.delete_errors(connection, tenant_id, reported)
+            await retention_store.delete_undo_items(connection, tenant_id, undos)
             await retention_store.delete_outcomes(connection, tenant_id, outcomes)
+            await retention_store.delete_deliveries(connection, tenant_id, deliveries)
             await retention_store.delete_history(connection, tenant_id, history)

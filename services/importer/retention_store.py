@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schema.importer import before_images, import_inputs, imports, row_errors, sightings
+from schema.importer import before_images, import_inputs, imports, row_errors, sightings, undo_items, webhook_deliveries
+from services.importer.model import Kind, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,65 @@ async def delete_errors(connection: AsyncConnection, tenant_id: int, import_ids:
     )
 
 
+async def undos_with_old_items(connection: AsyncConnection, tenant_id: int, age: timedelta) -> list[UUID]:
+    """Undos that ended long ago and still have the rows they decided on."""
+    query = (
+        select(imports.c.import_id)
+        .where(
+            _ended_before(tenant_id, age),
+            imports.c.kind == Kind.UNDO,
+            select(undo_items.c.import_id)
+            .where(undo_items.c.tenant_id == tenant_id, undo_items.c.import_id == imports.c.import_id)
+            .exists(),
+        )
+        .order_by(imports.c.import_id)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+async def undos_in_old_history(connection: AsyncConnection, tenant_id: int, age: timedelta) -> list[UUID]:
+    """Undos that `delete_history` removes. One that did not succeed may have a report and no rows."""
+    query = select(imports.c.import_id).where(_ended_before(tenant_id, age), imports.c.kind == Kind.UNDO)
+    return list((await connection.execute(query)).scalars())
+
+
+async def delete_undo_items(connection: AsyncConnection, tenant_id: int, import_ids: Sequence[UUID]) -> None:
+    """The rows that these undos decided on."""
+    await connection.execute(
+        delete(undo_items).where(undo_items.c.tenant_id == tenant_id, undo_items.c.import_id.in_(import_ids))
+    )
+
+
 async def delete_outcomes(connection: AsyncConnection, tenant_id: int, age: timedelta) -> None:
-    """What undo would need of imports that are too old to be undone."""
-    old = select(imports.c.import_id).where(_ended_before(tenant_id, age))
+    """What undo would need of imports that are too old to be undone.
+
+    While an undo waits or runs, nothing goes of its client: it was accepted when all of it was there.
+    """
+    undo = imports.alias("undo")
+    is_needed = (
+        select(undo.c.import_id)
+        .where(
+            undo.c.tenant_id == tenant_id,
+            undo.c.client_id == imports.c.client_id,
+            undo.c.kind == Kind.UNDO,
+            undo.c.state.in_([state for state in State if not state.is_terminal]),
+        )
+        .exists()
+    )
+    old = select(imports.c.import_id).where(_ended_before(tenant_id, age), ~is_needed)
     for table in (sightings, before_images):
         await connection.execute(delete(table).where(table.c.tenant_id == tenant_id, table.c.import_id.in_(old)))
+
+
+async def delete_deliveries(connection: AsyncConnection, tenant_id: int, age: timedelta) -> None:
+    """The log of deliveries that nobody tries any more."""
+    await connection.execute(
+        delete(webhook_deliveries).where(
+            webhook_deliveries.c.tenant_id == tenant_id,
+            webhook_deliveries.c.created_at < func.now() - age,
+            webhook_deliveries.c.state != "PENDING",
+        )
+    )
 
 
 async def delete_history(connection: AsyncConnection, tenant_id: int, age: timedelta) -> None:
@@ -100,3 +155,9 @@ async def delete_history(connection: AsyncConnection, tenant_id: int, age: timed
             ~select(import_inputs.c.import_id).where(_same_import(), import_inputs.c.purged_at.is_(None)).exists(),
         )
     )
+
+
+async def used_objects(connection: AsyncConnection, object_keys: Sequence[str]) -> set[str]:
+    """Those of them that an import of any tenant has as an input. As the dispatcher's role, which sees no more."""
+    query = select(import_inputs.c.object_key).where(import_inputs.c.object_key.in_(object_keys))
+    return set((await connection.execute(query)).scalars())

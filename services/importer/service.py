@@ -9,10 +9,12 @@ import grpc
 from hythe.importer.v1 import importer_pb2
 from hythe.importer.v1.importer_pb2_grpc import ImportServiceServicer
 from runtime.auth import current_principal
+from services.importer.commands import Commands
 from services.importer.engagements import Engagements
 from services.importer.imports import Imports, Trigger
-from services.importer.messages import import_message, source_message
+from services.importer.messages import import_message, options_of, source_message
 from services.importer.ports import Limits, NewClient, NewReport
+from services.importer.repeats import Repeats
 from services.importer.sources import Sources
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -21,8 +23,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ImportService(ImportServiceServicer):
     """Converts, calls, converts back. A field named `import` can only be given as a keyword of a dict."""
 
-    def __init__(self, imports: Imports, engagements: Engagements, sources: Sources) -> None:
+    def __init__(
+        self, imports: Imports, commands: Commands, repeats: Repeats, engagements: Engagements, sources: Sources
+    ) -> None:
         self._imports = imports
+        self._commands = commands
+        self._repeats = repeats
         self._engagements = engagements
         self._sources = sources
 
@@ -39,6 +45,7 @@ class ImportService(ImportServiceServicer):
             finding_tags=tuple(request.finding_tags),
             use_parser_actions=request.use_parser_actions,
             request_id=request.request_id,
+            options=options_of(request.options),
         )
         snapshot = await self._imports.create(current_principal(), trigger)
         return importer_pb2.CreateImportResponse(**{"import": import_message(snapshot)})
@@ -46,13 +53,46 @@ class ImportService(ImportServiceServicer):
     async def CancelImport(
         self, request: importer_pb2.CancelImportRequest, context: Context
     ) -> importer_pb2.CancelImportResponse:
-        snapshot = await self._imports.cancel(current_principal(), request.import_id)
+        snapshot = await self._commands.cancel(current_principal(), request.import_id)
         return importer_pb2.CancelImportResponse(**{"import": import_message(snapshot)})
+
+    async def PauseImport(
+        self, request: importer_pb2.PauseImportRequest, context: Context
+    ) -> importer_pb2.PauseImportResponse:
+        snapshot = await self._commands.pause(current_principal(), request.import_id)
+        return importer_pb2.PauseImportResponse(**{"import": import_message(snapshot)})
+
+    async def ResumeImport(
+        self, request: importer_pb2.ResumeImportRequest, context: Context
+    ) -> importer_pb2.ResumeImportResponse:
+        snapshot = await self._commands.resume(current_principal(), request.import_id)
+        return importer_pb2.ResumeImportResponse(**{"import": import_message(snapshot)})
+
+    async def RetryImport(
+        self, request: importer_pb2.RetryImportRequest, context: Context
+    ) -> importer_pb2.RetryImportResponse:
+        snapshot = await self._repeats.retry(current_principal(), request.import_id)
+        return importer_pb2.RetryImportResponse(**{"import": import_message(snapshot)})
+
+    async def RerunImport(
+        self, request: importer_pb2.RerunImportRequest, context: Context
+    ) -> importer_pb2.RerunImportResponse:
+        given = options_of(request.options) if request.HasField("options") else None
+        snapshot = await self._repeats.rerun(
+            current_principal(), request.import_id, lambda first: given or first, request.request_id
+        )
+        return importer_pb2.RerunImportResponse(**{"import": import_message(snapshot)})
+
+    async def UndoImport(
+        self, request: importer_pb2.UndoImportRequest, context: Context
+    ) -> importer_pb2.UndoImportResponse:
+        snapshot = await self._repeats.undo(current_principal(), request.import_id, dry_run=request.dry_run)
+        return importer_pb2.UndoImportResponse(**{"import": import_message(snapshot)})
 
     async def RequeueImport(
         self, request: importer_pb2.RequeueImportRequest, context: Context
     ) -> importer_pb2.RequeueImportResponse:
-        snapshot = await self._imports.requeue(current_principal(), request.import_id)
+        snapshot = await self._commands.requeue(current_principal(), request.import_id)
         return importer_pb2.RequeueImportResponse(**{"import": import_message(snapshot)})
 
     async def ListSources(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from runtime.settings import Address, ObjectStoreSettings, ProcessSettings, QueueSettings, Settings
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from runtime.sealing import Sealer
+from runtime.settings import PREFIX, Address, ObjectStoreSettings, ProcessSettings, QueueSettings, Settings
 
 MEBIBYTE = 1024 * 1024
 
@@ -28,13 +33,51 @@ class DispatchSettings(QueueSettings):
     stream_replicas: int = Field(1, ge=1, le=5, description="Replicas of the job stream.")
     worker_slots: int = Field(16, ge=1, description="Imports that all workers of a lane may hold at once.")
     retention_seconds: float = Field(3_600, gt=0, description="How often old things are removed.")
+    reap_seconds: float = Field(3_600, gt=0, description="How often the object store is looked through.")
+    reap_uploads_hours: float = Field(
+        24, gt=0, description="Rest after which an upload that nobody has imported is removed."
+    )
     keep_files_days: int = Field(30, ge=1, description="Uploaded files, after their import has ended.")
     keep_errors_days: int = Field(90, ge=1, description="Row errors and their reports.")
     keep_outcomes_days: int = Field(90, ge=1, description="Before-images and sightings, which undo needs.")
+    keep_deliveries_days: int = Field(30, ge=1, description="The log of deliveries to webhooks.")
     keep_history_days: int = Field(365, ge=1, description="Imports themselves.")
 
+    @property
+    def undo_days(self) -> int:
+        """How long after its end an import can be undone: what undo needs goes with the import at the latest."""
+        return min(self.keep_outcomes_days, self.keep_history_days)
 
-class ImporterSettings(Settings, DispatchSettings, ObjectStoreSettings):
+
+def _check_keys(value: SecretStr) -> SecretStr:
+    try:
+        Sealer(value.get_secret_value())
+    except ValueError:
+        message = "must be one or more keys of `Fernet.generate_key`, separated by commas"
+        raise ValueError(message) from None
+    return value
+
+
+class WebhookSettings(BaseSettings):
+    """Where webhooks may lead, and how often a delivery is tried."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    secrets_key: Annotated[SecretStr, AfterValidator(_check_keys)] = Field(
+        description="Seals the signing secrets of webhooks in the database; a new key goes before the old ones."
+    )
+    webhook_allow_http: bool = Field(False, description="Whether webhooks may have a URL with http://.")
+    webhook_allow_private_networks: bool = Field(
+        False, description="Whether webhooks may lead to addresses that are not of the public internet."
+    )
+    webhook_timeout_seconds: float = Field(10, gt=0, le=60, description="How long an attempt may take.")
+    webhook_attempts: int = Field(12, ge=1, description="Attempts at a delivery before it is given up.")
+    webhook_first_delay_seconds: float = Field(10, gt=0, description="Wait after the first attempt; grows threefold.")
+    webhook_last_delay_seconds: float = Field(7_200, gt=0, description="Longest such wait.")
+    webhook_at_once: int = Field(64, ge=1, description="Deliveries that are attempted at the same time.")
+
+
+class ImporterSettings(Settings, DispatchSettings, WebhookSettings, ObjectStoreSettings):
     """The importer API."""
 
     small_file_bytes: int = Field(8 * MEBIBYTE, ge=0, description="Largest file of the small lane.")
@@ -43,7 +86,40 @@ class ImporterSettings(Settings, DispatchSettings, ObjectStoreSettings):
     )
 
 
-class WorkerSettings(ProcessSettings, QueueSettings, ObjectStoreSettings):
+def _check_scanner(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    if url and not _is_scanner(url):
+        message = "must be icap://HOST[:PORT]/SERVICE, http://… or https://…"
+        raise ValueError(message)
+    return value
+
+
+def _is_scanner(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_complete = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    has_service = parts.scheme in {"http", "https"} or (parts.scheme == "icap" and len(parts.path) > 1)
+    return is_complete and has_service and not parts.fragment and url.isascii() and " " not in url and url.isprintable()
+
+
+class ScanSettings(BaseSettings):
+    """The scan for malware before a file is read (docs/scanning.md)."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    scan_url: Annotated[SecretStr, AfterValidator(_check_scanner)] = Field(
+        SecretStr(""), description="The scanner, by icap:, http: or https:; without it no file is scanned."
+    )
+    scan_timeout_seconds: float = Field(60, gt=0, description="How long the scanner may neither take nor give a byte.")
+    scan_max_bytes: int = Field(0, ge=0, description="How much of a file is scanned, from its start; 0 is all of it.")
+    audit_database_url: SecretStr | None = Field(
+        None, description="As for the services; needed with scan_url, for the verdicts."
+    )
+
+
+class WorkerSettings(ProcessSettings, QueueSettings, ObjectStoreSettings, ScanSettings):
     """The importer's worker."""
 
     health_listen: Address = Field("127.0.0.1:9006", description="Where the worker's gRPC health service listens.")
@@ -55,3 +131,6 @@ class WorkerSettings(ProcessSettings, QueueSettings, ObjectStoreSettings):
     chunk_bytes: int = Field(8 * MEBIBYTE, ge=1, description="Most bytes between two checkpoints.")
     chunk_seconds: float = Field(10, gt=0, description="Most seconds between two checkpoints.")
     drain_seconds: float = Field(20, ge=0, description="How long work in hand may go on after SIGTERM.")
+    keep_resumable_hours: float = Field(
+        24, ge=0, description="How long a failed import's staging is kept, so that a retry goes on from there."
+    )

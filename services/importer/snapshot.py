@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from services.importer.model import Lane, State
+from services.importer.model import Kind, Lane, Origin, State
+from services.importer.policy import Options
 
 
 @dataclass(frozen=True, slots=True)
 class NewImport:
-    """All that a trigger decides."""
+    """All that a trigger decides.
+
+    One that was made from an earlier import has that import's inputs (an undo has none); `object_key` and `etag` are
+    empty then.
+    """
 
     import_id: UUID
     client_id: int
@@ -33,6 +38,10 @@ class NewImport:
     request_id: str | None
     request_digest: bytes | None
     traceparent: str
+    options: Options = field(default_factory=Options)
+    kind: Kind = Kind.IMPORT
+    origin: Origin | None = None
+    origin_import_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,16 @@ class Caution:
 
     code: str
     message: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class UndoCount:
+    """How many rows of one kind an undo has removed, restored or kept; `reason` says why they were kept."""
+
+    kind: str
+    action: str
+    reason: str
     count: int
 
 
@@ -79,3 +98,14 @@ class Snapshot:
     counters: dict[str, int] = field(default_factory=dict)
     """By the name in `hythe.importer.v1.Counters`."""
     cautions: tuple[Caution, ...] = ()
+    kind: Kind = Kind.IMPORT
+    options: Options = field(default_factory=Options)
+    content_sha256: bytes | None = None
+    duplicate_of: UUID | None = None
+    origin: Origin | None = None
+    origin_import_id: UUID | None = None
+    undone_by: UUID | None = None
+    undone_at: datetime | None = None
+    pause_requested: bool = False
+    resumable_until: datetime | None = None
+    undo: tuple[UndoCount, ...] = ()

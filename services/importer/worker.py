@@ -14,6 +14,7 @@ import structlog
 
 from runtime.database import Database
 from runtime.errors import ServiceError
+from runtime.failpoints import failpoint
 from runtime.jetstream import Delivery, JobQueue, QueueUnavailable
 from runtime.objects import ObjectStore
 from runtime.telemetry import child_of, trace_id_of
@@ -21,7 +22,8 @@ from services.importer import job_message, metrics
 from services.importer.engine import claims, janitor
 from services.importer.engine.attempt import Attempt, Ending
 from services.importer.engine.claims import Claim, Refusal
-from services.importer.engine.runner import Limits
+from services.importer.engine.limits import Limits
+from services.importer.engine.runner import Gate
 from services.importer.engine.target import Target
 from services.importer.model import Lane
 
@@ -47,6 +49,7 @@ class Worker:
         lease: timedelta,
         slots: Mapping[Lane, int],
         limits: Limits,
+        gate: Gate | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -55,6 +58,7 @@ class Worker:
         self._lease = lease
         self._slots = slots
         self._limits = limits
+        self._gate = gate
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -71,6 +75,7 @@ class Worker:
             if delivery is None:
                 continue
             try:
+                failpoint("worker.fetched")
                 if stop.is_set():
                     await delivery.nak()
                 else:
@@ -109,18 +114,26 @@ class Worker:
                 return
             log.info("not claimed", refusal=claimed.value)
             metrics.POISON.inc(int(claimed is Refusal.POISON))
+            failpoint("refusal.before_ack")
             await delivery.ack_sync()
         except QueueUnavailable:
             raise
         except ServiceError as error:
             log.warning("could not claim", error=str(error))
+            failpoint("nak.before")
             await delivery.nak(delay=DATABASE_AWAY_SECONDS)
+            failpoint("nak.after")
         finally:
             structlog.contextvars.unbind_contextvars("import_id", "tenant_id", "trace_id", "attempt")
 
     async def _claim(self, message: job_message.JobMessage) -> Claim | Refusal:
         async with self._database.transaction(message.tenant) as connection:
-            return await claims.claim(connection, message.tenant, message.import_id, self._owner, self._lease)
+            claimed = await claims.claim(
+                connection, message.tenant, message.import_id, self._owner, self._lease, self._limits.keep_resumable
+            )
+            failpoint("claim.before_commit")
+        failpoint("claim.after_commit")
+        return claimed
 
     async def _run(self, lane: Lane, claim: Claim, delivery: Delivery, stop: asyncio.Event) -> None:
         structlog.contextvars.bind_contextvars(trace_id=trace_id_of(child_of(claim.traceparent)), attempt=claim.attempt)
@@ -132,7 +145,7 @@ class Worker:
         beat = _MessageBeat(delivery)
         target = self._targets[claim.target]
         with metrics.RUNNING.labels(lane).track_inprogress():
-            attempt = Attempt(self._database, self._objects, target, claim, self._limits, stop, beat)
+            attempt = Attempt(self._database, self._objects, target, claim, self._limits, stop, beat, self._gate)
             ending = await attempt.run()
         seconds = time.monotonic() - began
         metrics.JOB_DURATION.labels(ending).observe(seconds)
@@ -140,7 +153,9 @@ class Worker:
         if ending is Ending.FENCED:
             # Whoever took over owns the message now.
             return
+        failpoint("ack.before")
         await delivery.ack_sync()
+        failpoint("ack.after")
 
 
 class _MessageBeat:

@@ -11,15 +11,19 @@ import structlog
 import uvloop
 from grpc_health.v1 import health_pb2_grpc
 
+from runtime.audit import AuditTable, AuditTrail
 from runtime.database import Database
 from runtime.health import Health, watching
 from runtime.jetstream import JobQueue
 from runtime.objects import ObjectStore, object_store
 from runtime.server import start, stopped_by_signal
-from runtime.settings import load
+from runtime.settings import load, required
 from runtime.telemetry import configure_logging, start_metrics
-from services.importer.engine.runner import Limits
+from schema.identity import audit_log
+from services.importer.engine.limits import Limits
 from services.importer.model import Lane
+from services.importer.scan.gate import ScanGate
+from services.importer.scan.scanners import scanner_at
 from services.importer.settings import WorkerSettings
 from services.importer.targets.findings.target import FindingsTarget
 from services.importer.worker import Worker
@@ -47,13 +51,14 @@ async def _serve(settings: WorkerSettings) -> None:
         stack.callback(objects.close)
         stack.push_async_callback(database.close)
         stack.push_async_callback(queue.close)
+        gate = await open_gate(settings, stack)
         await stack.enter_async_context(watching(health))
         server = grpc.aio.server()
         health_pb2_grpc.add_HealthServicer_to_server(health, server)
         await start(server, settings.health_listen)
         stack.push_async_callback(server.stop, 1)
         log.info("working", small_slots=settings.small_slots, large_slots=settings.large_slots)
-        working = asyncio.create_task(build_worker(settings, database, objects, queue).run(stop))
+        working = asyncio.create_task(build_worker(settings, database, objects, queue, gate).run(stop))
         await asyncio.wait({working, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
         await health.stop()
         # What is in hand goes on to its next chunk, for as long as `drain_seconds` allow.
@@ -61,7 +66,24 @@ async def _serve(settings: WorkerSettings) -> None:
     log.info("stopped")
 
 
-def build_worker(settings: WorkerSettings, database: Database, objects: ObjectStore, queue: JobQueue) -> Worker:
+async def open_gate(settings: WorkerSettings, stack: AsyncExitStack) -> ScanGate | None:
+    """The scan before reading, when there is a scanner; `stack` closes what it needs."""
+    url = settings.scan_url.get_secret_value()
+    if not url:
+        return None
+    audit_url = settings.audit_database_url.get_secret_value() if settings.audit_database_url else None
+    database = Database(required(audit_url, "audit_database_url"), application_name="hythe-worker-audit", pool_size=1)
+    stack.push_async_callback(database.close)
+    trail = AuditTrail(AuditTable(database, audit_log))
+    trail.start()
+    stack.push_async_callback(trail.stop)
+    scanner = scanner_at(url, timeout_seconds=settings.scan_timeout_seconds)
+    return ScanGate(scanner, trail, max_bytes=settings.scan_max_bytes)
+
+
+def build_worker(
+    settings: WorkerSettings, database: Database, objects: ObjectStore, queue: JobQueue, gate: ScanGate | None = None
+) -> Worker:
     """The worker of these settings."""
     target = FindingsTarget()
     return Worker(
@@ -78,5 +100,7 @@ def build_worker(settings: WorkerSettings, database: Database, objects: ObjectSt
             parser_memory_bytes=settings.parser_memory_bytes,
             chunk_statement=timedelta(seconds=settings.lease_seconds),
             drain_seconds=settings.drain_seconds,
+            keep_resumable=timedelta(hours=settings.keep_resumable_hours),
         ),
+        gate=gate,
     )

@@ -8,9 +8,10 @@ from uuid import UUID
 from runtime.auth import Principal, Role
 from runtime.database import Database
 from runtime.errors import NotFound
-from services.status.model import Import, Row, RowError
+from services.status.model import Import, Row, RowError, UndoItem
 from services.status.paging import cut
 from services.status.store import imports as store
+from services.status.store import items
 
 
 class Imports:
@@ -46,7 +47,7 @@ class Imports:
         return cut(found, size)
 
     async def list_own_rows(self, principal: Principal, *, after: UUID | None, size: int) -> list[Row]:
-        """As list_own, with no more of each than a list shows."""
+        """As list_own without undos, and with no more of each than a list shows."""
         async with self._database.transaction(principal.tenant_id) as connection:
             return await store.list_own_rows(
                 connection,
@@ -79,10 +80,28 @@ class Imports:
         """The import, a page of its errors in the order of the file, and whether there are more."""
         found = await self.get(principal, import_id)
         async with self._database.transaction(principal.tenant_id) as connection:
-            errors = await store.list_row_errors(
+            errors = await items.list_row_errors(
                 connection, principal.tenant_id, found.import_id, after=after, limit=size + 1
             )
         return found, *cut(errors, size)
+
+    async def first_row_errors(self, found: Import, size: int) -> list[RowError]:
+        """Of an import that was asked for by `get`. They are written at its end, so none is looked for before that."""
+        if not (found.is_terminal and found.counters.rejected):
+            return []
+        async with self._database.transaction(found.tenant_id) as connection:
+            return await items.list_row_errors(connection, found.tenant_id, found.import_id, after=0, limit=size)
+
+    async def list_undo_items(
+        self, principal: Principal, import_id: str, *, after: int, size: int
+    ) -> tuple[list[UndoItem], bool]:
+        """A page of what an undo has decided on; of another import there is nothing to list."""
+        found = await self.get(principal, import_id)
+        async with self._database.transaction(principal.tenant_id) as connection:
+            decided = await items.list_undo_items(
+                connection, principal.tenant_id, found.import_id, after=after, limit=size + 1
+            )
+        return cut(decided, size)
 
 
 def may_see(principal: Principal, found: Import) -> bool:

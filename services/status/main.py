@@ -12,6 +12,7 @@ from runtime.audit import AuditTable, AuditTrail
 from runtime.auth import remote_authenticator
 from runtime.channels import channel
 from runtime.database import Database
+from runtime.objects import object_store
 from runtime.server import run, serve
 from runtime.settings import load, required
 from schema.identity import audit_log
@@ -19,6 +20,7 @@ from services.status.assets import Assets
 from services.status.dialects.plextrac import PlextracStatus
 from services.status.engagements import Engagements
 from services.status.findings import Findings
+from services.status.import_reports import ImportReports
 from services.status.imports import Imports
 from services.status.service import StatusService
 from services.status.settings import StatusSettings
@@ -43,17 +45,27 @@ async def main() -> None:
         imports.fetch,
         Pace(settings.watch_fast_seconds, settings.watch_slow_seconds, settings.watch_repeat_seconds),
     )
-    reading = (Engagements(database, streams), Findings(database, streams), Assets(database, streams))
+    objects = object_store(settings)
+    # What both faces of the service are made of.
+    parts = (
+        imports,
+        ImportReports(imports, objects),
+        watching,
+        Engagements(database, streams),
+        Findings(database, streams),
+        Assets(database, streams),
+    )
     async with AsyncExitStack() as stack:
         for each in (database, streams, audit_database):
             stack.push_async_callback(each.close)
         stack.push_async_callback(identity.close, None)
+        stack.callback(objects.close)
         await serve(
             settings,
             name=NAME,
             registrations=[
-                partial(add_StatusServiceServicer_to_server, StatusService(imports, watching, *reading)),
-                partial(add_PlextracStatusServicer_to_server, PlextracStatus(imports, *reading)),
+                partial(add_StatusServiceServicer_to_server, StatusService(*parts)),
+                partial(add_PlextracStatusServicer_to_server, PlextracStatus(*parts)),
             ],
             service_names=SERVICE_NAMES,
             envelopes={"plextrac": error_envelope},

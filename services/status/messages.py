@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,7 +16,7 @@ from dialects.plextrac.imports import ListedImport
 from hythe.importer.v1 import importer_pb2
 from hythe.status.v1 import status_pb2
 from runtime.errors import InvalidArgument
-from services.status.model import Counters, Import, Row, RowError
+from services.status.model import Counters, Import, Row, RowError, UndoItem
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
@@ -88,6 +89,38 @@ def import_message(found: Import) -> importer_pb2.Import:
             importer_pb2.Caution(code=caution["code"], message=caution["message"], count=caution["count"])
             for caution in found.cautions
         ],
+        kind=importer_pb2.Kind.Value(f"KIND_{found.kind.upper()}"),
+        options=options_message(found),
+        content_sha256=hex_or_empty(found.content_sha256),
+        duplicate_of=id_or_empty(found.duplicate_of),
+        origin_import_id=id_or_empty(found.origin_import_id),
+        origin=found.origin or "",
+        undone_by=id_or_empty(found.undone_by),
+        undone_time=timestamp(found.undone_at),
+        pause_requested=found.pause_requested,
+        resumable_until_time=timestamp(found.resumable_until),
+        undo=[
+            importer_pb2.UndoCount(
+                kind=count["kind"], action=count["action"], reason=count["reason"], count=count["count"]
+            )
+            for count in found.undo
+        ],
+    )
+
+
+def options_message(found: Import) -> importer_pb2.ImportOptions:
+    """The column `policy` has the importer's words and leaves out what is as usual."""
+    policy = found.policy
+    return importer_pb2.ImportOptions(
+        dry_run=found.dry_run,
+        force=found.force,
+        policy=importer_pb2.Policy(
+            on_error=importer_pb2.OnError.Value(f"ON_ERROR_{policy.get('on_error', 'continue').upper()}"),
+            max_errors=policy.get("max_errors"),
+            max_error_percent=policy.get("max_error_percent"),
+        ),
+        expected_sha256=hex_or_empty(found.expected_sha256),
+        expected_records=policy.get("expected_records"),
     )
 
 
@@ -105,11 +138,24 @@ def listed_import(row: Row) -> ListedImport:
         error_code=row["error_code"] or "",
         error_message=row["error_message"] or "",
         error_position=row["error_position"] or "",
+        dry_run=row["dry_run"],
+        duplicate_of=id_or_empty(row["duplicate_of"]),
+        undone_by=id_or_empty(row["undone_by"]),
     )
 
 
 def row_error_message(error: RowError) -> status_pb2.RowError:
     return status_pb2.RowError(**asdict(error))
+
+
+def undo_item_message(item: UndoItem) -> status_pb2.UndoItem:
+    return status_pb2.UndoItem(
+        kind=item.kind,
+        action=item.action,
+        reason=item.reason,
+        name=item.name,
+        by_import_id=id_or_empty(item.by_import_id),
+    )
 
 
 def client_message(client: Row) -> status_pb2.Client:
@@ -160,6 +206,14 @@ def asset_message(asset: Row) -> status_pb2.Asset:
         tags=asset["tags"],
         mac_address=asset["mac"],
     )
+
+
+def id_or_empty(import_id: UUID | None) -> str:
+    return "" if import_id is None else str(import_id)
+
+
+def hex_or_empty(digest: bytes | None) -> str:
+    return "" if digest is None else digest.hex()
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:

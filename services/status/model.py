@@ -7,7 +7,7 @@ and nothing is decided by them.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any
@@ -20,6 +20,7 @@ Batches = AsyncGenerator[Sequence[Row], None]
 
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 COMPLETE_PERCENT = 100
+IMPORT, UNDO = "import", "undo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,21 @@ class Import:
     updated_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    kind: str = IMPORT
+    origin: str | None = None
+    origin_import_id: UUID | None = None
+    dry_run: bool = False
+    force: bool = False
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    expected_sha256: bytes | None = None
+    content_sha256: bytes | None = None
+    duplicate_of: UUID | None = None
+    undone_by: UUID | None = None
+    undone_at: datetime | None = None
+    pause_requested: bool = False
+    resumable_until: datetime | None = None
+    undo: tuple[Mapping[str, Any], ...] = ()
+    """Of an undo: kind, action, reason and count."""
 
     @property
     def is_terminal(self) -> bool:
@@ -91,6 +107,26 @@ class RowError:
     code: str
     message: str
     value: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoItem:
+    """One row that an undo has decided on."""
+
+    number: int
+    kind: str
+    action: str
+    reason: str
+    name: str
+    by_import_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReport:
+    """Where a report can be read until it expires. The URL is a credential: it is never logged, so no repr shows it."""
+
+    url: str = field(repr=False)
+    expires_at: datetime
 
 
 class Match(Enum):

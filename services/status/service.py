@@ -16,6 +16,7 @@ from services.status import messages
 from services.status.assets import Assets
 from services.status.engagements import Engagements
 from services.status.findings import Findings
+from services.status.import_reports import ImportReports
 from services.status.imports import Imports
 from services.status.paging import LARGEST_BIGINT, after_import, after_number, page_size
 from services.status.watching import Watching
@@ -27,9 +28,16 @@ class StatusService(StatusServiceServicer):
     """One use case behind each group of methods."""
 
     def __init__(
-        self, imports: Imports, watching: Watching, engagements: Engagements, findings: Findings, assets: Assets
+        self,
+        imports: Imports,
+        reports: ImportReports,
+        watching: Watching,
+        engagements: Engagements,
+        findings: Findings,
+        assets: Assets,
     ) -> None:
         self._imports = imports
+        self._reports = reports
         self._watching = watching
         self._engagements = engagements
         self._findings = findings
@@ -71,6 +79,22 @@ class StatusService(StatusServiceServicer):
             next_page_token=token,
             total_rejected=found.counters.rejected,
         )
+
+    async def GetReport(self, request: status_pb2.GetReportRequest, context: Context) -> status_pb2.GetReportResponse:
+        signed = await self._reports.sign(current_principal(), request.import_id)
+        return status_pb2.GetReportResponse(url=signed.url, expire_time=messages.timestamp(signed.expires_at))
+
+    async def ListUndoItems(
+        self, request: status_pb2.ListUndoItemsRequest, context: Context
+    ) -> status_pb2.ListUndoItemsResponse:
+        found, has_more = await self._imports.list_undo_items(
+            current_principal(),
+            request.import_id,
+            after=after_number(request.page_token, LARGEST_BIGINT),
+            size=page_size(request.page_size),
+        )
+        page, token = messages.fit(found, has_more, messages.undo_item_message, attrgetter("number"))
+        return status_pb2.ListUndoItemsResponse(items=page, next_page_token=token)
 
     async def ListTenantImports(
         self, request: status_pb2.ListTenantImportsRequest, context: Context

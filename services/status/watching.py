@@ -34,7 +34,7 @@ class Pace:
 
     fast: float = 0.1
     slow: float = 0.5
-    repeat: float = 15.0
+    repeat: float = 10.0
 
 
 @dataclass(slots=True)
@@ -50,7 +50,8 @@ class _Poll:
 
     def knows_more_than(self, imported: Import) -> bool:
         """Another watcher's poller may be ahead of what a new one was just told, or behind it."""
-        return self.failure is not None or self.latest.updated_at > imported.updated_at
+        is_ahead = self.latest.is_terminal or self.latest.updated_at > imported.updated_at
+        return self.failure is not None or is_ahead
 
     def tell(self) -> None:
         self.version += 1

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from runtime.auth import Principal
+from runtime.auth import Principal, note_object
 from runtime.errors import InvalidArgument, NotFound
 from services.upload.landing import LandedFile, Landings
 
@@ -48,7 +48,10 @@ class ImportCommand:
 
 
 class Started(Protocol):
-    """An import, of which only the file's key matters here."""
+    """An import, of which only this matters here."""
+
+    @property
+    def import_id(self) -> str: ...
 
     @property
     def key(self) -> str: ...
@@ -65,12 +68,21 @@ class Importer(Protocol[ImportT]):
     async def wait(self, imported: ImportT, seconds: float) -> ImportT: ...
 
 
+class Renewal(Protocol):
+    """What keeps the caller's credential good while a long body arrives: `runtime.renewal.Renewal`."""
+
+    def through(self, items: AsyncIterator[bytes]) -> AsyncIterator[bytes]: ...
+
+
 class FileImports(Generic[ImportT]):
     """Imports of files that are sent through this service."""
 
-    def __init__(self, landings: Landings, importer: Importer[ImportT], *, wait_seconds: float) -> None:
+    def __init__(
+        self, landings: Landings, importer: Importer[ImportT], renewal: Renewal, *, wait_seconds: float
+    ) -> None:
         self._landings = landings
         self._importer = importer
+        self._renewal = renewal
         self._wait_seconds = wait_seconds
 
     async def start(
@@ -85,8 +97,10 @@ class FileImports(Generic[ImportT]):
     ) -> ImportT:
         """The queued import of a multipart body. What can be refused without the body is refused before it is read."""
         refuse_early(principal, target)
-        async with self._landings.land(principal, content_type, chunks) as landed:
+        body = self._renewal.through(chunks)
+        async with self._landings.land(principal, content_type, body) as landed:
             imported = await self._importer.create(command_of(target, landed, read_options(landed.fields), request_id))
+        note_object(key=imported.key, import_id=imported.import_id)
         if imported.key != landed.key:
             # A repeated request: its first import has the same bytes under another key.
             await self._landings.discard(principal.tenant_id, landed.key)

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import structlog
 
-from runtime.auth import Principal
+from runtime.auth import Principal, note_object
 from runtime.errors import ServiceError
 from services.upload.metrics import LANDED_BYTES, LANDINGS
 from services.upload.model import File, NewFile
@@ -61,6 +61,7 @@ class Landings:
         file = await self._files.add(
             principal.tenant_id, NewFile(new_key(name), name, 0, principal.user_id, timedelta())
         )
+        note_object(key=file.key)
         try:
             size = await self._receive(file, form, limit)
         except BaseException as error:

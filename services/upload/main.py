@@ -14,6 +14,7 @@ from runtime.auth import remote_authenticator
 from runtime.channels import channel
 from runtime.database import Database
 from runtime.objects import object_store
+from runtime.renewal import Renewal
 from runtime.server import run, serve
 from runtime.settings import load, required
 from schema.identity import audit_log
@@ -21,6 +22,8 @@ from services.upload.dialects.plextrac import PlextracUpload
 from services.upload.file_imports import FileImports
 from services.upload.importer_client import ImporterClient
 from services.upload.landing import Landings
+from services.upload.leftovers import Leftovers
+from services.upload.part_uploads import PartUploads
 from services.upload.service import UploadService
 from services.upload.settings import UploadSettings
 from services.upload.store import FileStore
@@ -44,15 +47,16 @@ async def main() -> None:
     status = channel(required(settings.status_address, "status_address"))
     authenticator = remote_authenticator(identity, issuer=settings.token_issuer, audience=settings.token_audience)
     files = FileStore(database)
+    url_life, life = timedelta(seconds=settings.upload_url_seconds), timedelta(hours=settings.reap_uploads_hours)
+    leftovers = Leftovers(files, objects, age=life)
     uploads = Uploads(
-        files,
-        objects,
-        max_file_bytes=settings.max_file_bytes,
-        url_life=timedelta(seconds=settings.upload_url_seconds),
+        files, objects, max_file_bytes=settings.max_file_bytes, url_life=url_life, on_created=leftovers.visit
     )
+    part_uploads = PartUploads(uploads, files, objects, url_life=url_life, life=life, on_created=leftovers.visit)
     imports = FileImports(
         Landings(uploads, files, objects),
         ImporterClient(importer, status),
+        Renewal(identity),
         wait_seconds=settings.import_wait_seconds,
     )
     async with AsyncExitStack() as stack:
@@ -61,12 +65,13 @@ async def main() -> None:
         for connection in (identity, importer, status):
             stack.push_async_callback(connection.close, None)
         stack.callback(objects.close)
+        stack.push_async_callback(leftovers.close)
         await serve(
             settings,
             name=NAME,
             registrations=[
-                partial(add_UploadServiceServicer_to_server, UploadService(uploads)),
-                partial(add_PlextracUploadServicer_to_server, PlextracUpload(uploads, imports)),
+                partial(add_UploadServiceServicer_to_server, UploadService(uploads, part_uploads)),
+                partial(add_PlextracUploadServicer_to_server, PlextracUpload(uploads, part_uploads, imports)),
             ],
             service_names=SERVICE_NAMES,
             envelopes={"plextrac": error_envelope},

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.upload.plan import Plan
+
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
@@ -17,16 +19,33 @@ class NewFile:
     user_id: int
     life: timedelta
     """How long from now the file may be written; the database's clock counts."""
+    sha256: bytes | None = None
+    """Of the bytes, as the client says."""
+    multipart_id: str | None = None
+    """The object store's id of an upload in parts; None: one PUT."""
+    part_size: int | None = None
+    """Bytes of each part but the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A reserved key."""
+    """A reserved key. Fields as in NewFile."""
 
     key: str
     file_name: str
     created_at: datetime
     expires_at: datetime
+    declared_size: int = 0
+    sha256: bytes | None = None
+    multipart_id: str | None = None
+    part_size: int | None = None
+    completed_at: datetime | None = None
+    """When its parts were put together; None: not yet, or there are none."""
+
+    @property
+    def plan(self) -> Plan | None:
+        """How it is cut; None: it is sent by one PUT."""
+        return Plan(self.declared_size, self.part_size) if self.part_size else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +55,18 @@ class Upload:
     file: File
     size_bytes: int | None = None
     """Of the object; None: there is none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of an upload, from 1. `url` and its end are there until it has arrived."""
+
+    number: int
+    offset: int
+    size_bytes: int
+    url: str | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def is_uploaded(self) -> bool:
+        return self.url is None

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
 from schema.importer import tenant_limits
 from schema.upload import files
 from services.upload.model import File, NewFile
 
-FILE_COLUMNS = (files.c.key, files.c.file_name, files.c.created_at, files.c.expires_at)
+# The fields of File, which are columns of the same name.
+FILE_COLUMNS = (
+    files.c.key,
+    files.c.file_name,
+    files.c.created_at,
+    files.c.expires_at,
+    files.c.declared_size,
+    files.c.sha256,
+    files.c.multipart_id,
+    files.c.part_size,
+    files.c.completed_at,
+)
 
 
 class FileStore:
@@ -32,6 +47,9 @@ class FileStore:
             key=file.key,
             file_name=file.file_name,
             declared_size=file.declared_size,
+            sha256=file.sha256,
+            multipart_id=file.multipart_id,
+            part_size=file.part_size,
             user_id=file.user_id,
             expires_at=func.now() + file.life,
         )
@@ -39,15 +57,48 @@ class FileStore:
             return _file((await connection.execute(row.returning(*FILE_COLUMNS))).one())
 
     async def get(self, tenant_id: int, key: str) -> File | None:
-        query = select(*FILE_COLUMNS).where(files.c.tenant_id == tenant_id, files.c.key == key)
+        query = select(*FILE_COLUMNS).where(_is(tenant_id, key))
         async with self._database.transaction(tenant_id) as connection:
             row = (await connection.execute(query)).one_or_none()
         return _file(row) if row else None
 
+    @asynccontextmanager
+    async def lock(self, tenant_id: int, key: str) -> AsyncIterator[LockedFile | None]:
+        """In one transaction, which the block leaves open."""
+        query = select(*FILE_COLUMNS).where(_is(tenant_id, key)).with_for_update()
+        async with self._database.transaction(tenant_id) as connection:
+            row = (await connection.execute(query)).one_or_none()
+            yield LockedFile(connection, tenant_id, _file(row)) if row else None
+
+    async def older(self, tenant_id: int, age: timedelta, after: tuple[datetime, str] | None, limit: int) -> list[File]:
+        order = (files.c.created_at, files.c.key)
+        query = select(*FILE_COLUMNS).where(files.c.tenant_id == tenant_id, files.c.created_at < func.now() - age)
+        if after is not None:
+            query = query.where(tuple_(*order) > after)
+        async with self._database.transaction(tenant_id) as connection:
+            return [_file(row) for row in await connection.execute(query.order_by(*order).limit(limit))]
+
     async def remove(self, tenant_id: int, key: str) -> None:
         async with self._database.transaction(tenant_id) as connection:
-            await connection.execute(delete(files).where(files.c.tenant_id == tenant_id, files.c.key == key))
+            await connection.execute(delete(files).where(_is(tenant_id, key)))
+
+
+class LockedFile:
+    """The `FileLock` of one transaction."""
+
+    def __init__(self, connection: AsyncConnection, tenant_id: int, file: File) -> None:
+        self._connection = connection
+        self._tenant_id = tenant_id
+        self.file = file
+
+    async def complete(self) -> None:
+        row = update(files).where(_is(self._tenant_id, self.file.key))
+        await self._connection.execute(row.values(completed_at=func.now()))
+
+
+def _is(tenant_id: int, key: str) -> ColumnElement[bool]:
+    return and_(files.c.tenant_id == tenant_id, files.c.key == key)
 
 
 def _file(row: Row[*tuple[Any, ...]]) -> File:
-    return File(key=row.key, file_name=row.file_name, created_at=row.created_at, expires_at=row.expires_at)
+    return File(*row)

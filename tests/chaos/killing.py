@@ -12,6 +12,7 @@ from tests.e2e.rest import Rest
 from tests.stack import LiveStack
 
 POLL_SECONDS = 0.01
+TOLD_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -80,4 +81,8 @@ def assert_exactly(stack: LiveStack, caller: Rest, size: Size) -> None:
         left = "SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename ~ '[0-9a-f]{32}$'"
         for query in (left, "SELECT count(*) FROM staging.checkpoints", "SELECT count(*) FROM import_leases"):
             assert number(query) == 0, query
-        assert number("SELECT count(*) FROM outbox") == 0
+        # The dispatcher tells of an end a moment after it.
+        deadline = time.monotonic() + TOLD_SECONDS
+        while (waiting := number("SELECT count(*) FROM outbox")) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        assert waiting == 0

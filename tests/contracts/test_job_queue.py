@@ -13,7 +13,7 @@ from nats.js.api import StreamConfig
 
 from deploy.local.nats import program
 from runtime import jetstream
-from runtime.jetstream import STREAM, JobQueue, QueueMisconfigured, QueueUnavailable
+from runtime.jetstream import EVENTS, STREAM, JobQueue, QueueMisconfigured, QueueUnavailable
 from runtime.streams import LANES, MAX_MESSAGE_BYTES
 from tests.fakes.jetstream import FakeJobQueue
 from tests.stack import NatsServer
@@ -155,6 +155,24 @@ async def test_a_sequence_that_never_was_is_not_there(queue: Queue) -> None:
     assert not await queue.dispatcher.has_message(0)
 
 
+async def test_a_message_waits_until_it_is_given_out(queue: Queue) -> None:
+    first, second = await queue.publish("small", 1), await queue.publish("small", 2)
+    await queue.take("small")
+    assert [await queue.dispatcher.is_waiting("small", each) for each in (first, second, 10_000)] == [
+        False,
+        True,
+        False,
+    ]
+
+
+async def test_a_removed_message_is_not_given_out(queue: Queue) -> None:
+    first, second = await queue.publish("small", 1), await queue.publish("small", 2)
+    for _ in ("it is there", "it is gone"):
+        await queue.dispatcher.remove(first)
+    assert not await queue.dispatcher.has_message(first)
+    assert (await queue.take("small")).sequence == second
+
+
 async def test_a_cancelled_fetch_takes_no_message_with_it(queue: Queue) -> None:
     for number in range(20):
         waiting = asyncio.create_task(queue.worker.fetch("small", timeout=PATIENTLY))
@@ -178,6 +196,16 @@ async def test_making_the_streams_again_changes_nothing(queue: Queue) -> None:
     assert await queue.dispatcher.has_message(sequence)
 
 
+async def test_an_event_of_the_same_id_is_published_once(queue: Queue) -> None:
+    async def publish(event_id: str) -> int:
+        return int(
+            await queue.dispatcher.publish_event("events.1.failed", b"{}", event_id=event_id, headers={"a": "b"})
+        )
+
+    first, again, other = await publish("x"), await publish("x"), await publish("y")
+    assert first == again != other
+
+
 async def test_content_does_not_belong_into_a_message(real: Queue) -> None:
     await real.dispatcher.ensure_streams()
     with pytest.raises(ValueError, match="ids only"):
@@ -198,6 +226,30 @@ async def test_the_stream_is_what_the_goals_say(real: Queue, nats_server: NatsSe
             assert (consumer.durable_name, consumer.filter_subject) == (lane, f"imports.{lane}")
             assert (consumer.ack_policy, consumer.ack_wait, consumer.max_deliver) == ("explicit", 60, 20)
             assert consumer.max_ack_pending == 8
+    finally:
+        await client.close()
+
+
+async def test_the_events_are_kept_for_a_week_for_whoever_reads_them(real: Queue, nats_server: NatsServer) -> None:
+    await real.dispatcher.ensure_streams()
+    await real.dispatcher.publish_event("events.1.failed", b"{}", event_id="x", headers={})
+    client = await nats.connect(nats_server.url())
+    try:
+        streams = client.jetstream()
+        found = await streams.stream_info(EVENTS)
+        config = found.config
+        assert (config.subjects, found.state.messages) == (["events.>"], 1)
+        assert (config.retention, config.storage, config.discard) == ("limits", "file", "old")
+        assert (config.max_age, config.duplicate_window, config.max_msg_size) == (604_800, 3_600, 65_536)
+        await streams.update_stream(config, max_age=86_400, max_msg_size=-1)
+        await real.dispatcher.ensure_streams()
+        mended = (await streams.stream_info(EVENTS)).config
+        assert (mended.max_age, mended.max_msg_size) == (604_800, 65_536)
+        await streams.delete_stream(EVENTS)
+        with pytest.raises(QueueUnavailable):
+            await real.dispatcher.publish_event("events.1.failed", b"{}", event_id="x", headers={})
+        await real.dispatcher.ensure_streams()
+        await real.dispatcher.publish_event("events.1.failed", b"{}", event_id="x", headers={})
     finally:
         await client.close()
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import urllib3
 from minio import Minio
 
 from runtime.errors import PayloadTooLarge
-from runtime.multipart import LEAST_PART_BYTES
-from runtime.objects import ObjectChanged, ObjectMissing, ObjectStore
+from runtime.multipart import LEAST_PART_BYTES, MIB
+from runtime.objects import ObjectChanged, ObjectMissing, ObjectStore, UploadMissing
 from tests.fakes.objects import FakeObjectStore
 from tests.stack import ObjectStore as Bucket
 
@@ -182,8 +183,148 @@ def test_the_published_url_is_the_gateways(store: Any) -> None:
     assert "X-Amz-Signature=" in url.query
 
 
+def test_the_published_url_of_a_download_is_the_gateways(store: Any) -> None:
+    life = timedelta(minutes=5)
+    url = urlsplit(store.presigned_get_url("reports/1/a.csv", life, file_name="b.csv", content_type="text/csv"))
+    assert f"{url.scheme}://{url.netloc}{url.path}" == f"{PUBLIC_URL}/cloud/uploads/reports/1/a.csv"
+    query = parse_qs(url.query, strict_parsing=True)
+    assert query["X-Amz-Expires"] == ["300"]
+    assert query["response-content-disposition"] == ['attachment; filename="b.csv"']
+    assert query["response-content-type"] == ["text/csv"]
+    assert "X-Amz-Signature" in query
+
+
 async def test_a_store_that_answers_is_pinged(store: Any) -> None:
     await store.ping()
+
+
+FIRST, SECOND = b"a" * MIB * 5, b"b" * 1_000
+
+
+async def send_part(store: Any, bucket: Bucket, key: str, upload_id: str, number: int, data: bytes) -> None:
+    """By the URL of the part, as a client does, past the gateway."""
+    if isinstance(store, FakeObjectStore):
+        store.put_part(upload_id, number, data)
+        return
+    url = direct(store.presigned_part_url(key, upload_id, number, len(data), timedelta(minutes=15)), bucket)
+    answer = await asyncio.to_thread(urllib3.request, "PUT", url, body=data, retries=False)
+    assert answer.status == 200, answer.data
+
+
+def direct(url: str, bucket: Bucket) -> str:
+    return url.replace(f"{PUBLIC_URL}/cloud/uploads", f"http://{bucket.endpoint}/{bucket.bucket}/uploads")
+
+
+async def listed(pages: AsyncIterator[list[Any]]) -> list[Any]:
+    return [each async for page in pages for each in page]
+
+
+async def test_parts_that_came_in_any_order_become_one_object(store: Any, object_store: Bucket) -> None:
+    key = "c1/a b+&\u00fc.xml"
+    object_key = store.object_key(key)
+    upload_id = await store.begin_parts(object_key)
+    await send_part(store, object_store, key, upload_id, 2, SECOND)
+    await send_part(store, object_store, key, upload_id, 1, b"x" * len(FIRST))
+    await send_part(store, object_store, key, upload_id, 1, FIRST)
+    with pytest.raises(ObjectMissing):
+        await store.head(object_key)
+    parts = await store.stored_parts(object_key, upload_id, 1, 10_000)
+    assert [(part.number, part.size) for part in parts] == [(1, len(FIRST)), (2, len(SECOND))]
+    await store.complete_parts(object_key, upload_id, parts)
+    info = await store.head(object_key)
+    assert await asyncio.to_thread(read_all, store, object_key, info.etag) == FIRST + SECOND
+
+
+async def test_only_the_parts_that_were_asked_for_are_listed(store: Any, object_store: Bucket) -> None:
+    object_key = store.object_key("c1/a")
+    upload_id = await store.begin_parts(object_key)
+    assert await store.stored_parts(object_key, upload_id, 1, 10_000) == []
+    for number in (1, 2, 4):
+        await send_part(store, object_store, "c1/a", upload_id, number, SECOND)
+    for first, last, numbers in ((1, 10_000, [1, 2, 4]), (2, 3, [2]), (3, 9, [4]), (5, 9, [])):
+        assert [part.number for part in await store.stored_parts(object_key, upload_id, first, last)] == numbers
+
+
+async def test_an_upload_that_is_over_has_no_parts_any_more(store: Any, object_store: Bucket) -> None:
+    object_key = store.object_key("c1/a")
+    for ending in ("complete", "abort"):
+        upload_id = await store.begin_parts(object_key)
+        await send_part(store, object_store, "c1/a", upload_id, 1, SECOND)
+        parts = await store.stored_parts(object_key, upload_id, 1, 1)
+        if ending == "complete":
+            await store.complete_parts(object_key, upload_id, parts)
+        else:
+            await store.abort_parts(object_key, upload_id)
+        with pytest.raises(UploadMissing):
+            await store.stored_parts(object_key, upload_id, 1, 1)
+        with pytest.raises(UploadMissing):
+            await store.complete_parts(object_key, upload_id, parts)
+        await store.abort_parts(object_key, upload_id)
+    assert (await store.head(object_key)).size == len(SECOND)
+
+
+async def test_unfinished_uploads_are_listed_and_finished_ones_are_not(store: Any) -> None:
+    keys = [store.object_key(f"c{number}/a") for number in range(3)]
+    ids = [await store.begin_parts(key) for key in (*keys, keys[0])]
+    found = await listed(store.list_unfinished())
+    assert {(each.object_key, each.upload_id) for each in found} == set(zip((*keys, keys[0]), ids, strict=True))
+    assert all(abs(each.begun_at - datetime.now(UTC)) < timedelta(minutes=5) for each in found)
+    for key, upload_id in zip((*keys, keys[0]), ids, strict=True):
+        await store.abort_parts(key, upload_id)
+    assert await listed(store.list_unfinished()) == []
+
+
+async def test_objects_are_listed_with_size_and_time(store: Any) -> None:
+    assert await listed(store.list_objects()) == []
+    await store.put(store.object_key("c1/a b+\u00fc"), b"12", "text/plain")
+    await store.put(store.object_key("reports/1/x/errors.csv"), b"123", "text/csv")
+    found = await listed(store.list_objects())
+    assert {(each.object_key, each.size) for each in found} == {
+        (store.object_key("c1/a b+\u00fc"), 2),
+        (store.object_key("reports/1/x/errors.csv"), 3),
+    }
+    assert all(abs(each.modified_at - datetime.now(UTC)) < timedelta(minutes=5) for each in found)
+
+
+async def test_lists_go_on_beyond_a_page(real: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.parts.PAGE", 2)
+    monkeypatch.setattr("runtime.objects.PAGE", 2)
+    keys = {real.object_key(f"c{number}/a") for number in range(5)}
+    for key in keys:
+        await real.begin_parts(key)
+        await real.put(key, b"x", "text/plain")
+    pages = [page async for page in real.list_unfinished()]
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert {each.object_key for page in pages for each in page} == keys
+    assert {each.object_key for each in await listed(real.list_objects())} == keys
+    upload_id = pages[0][0].upload_id
+    for number in range(1, 6):
+        await asyncio.to_thread(real._parts.put, pages[0][0].object_key, upload_id, number, b"x")
+    parts = await real.stored_parts(pages[0][0].object_key, upload_id, 1, 5)
+    assert [part.number for part in parts] == [1, 2, 3, 4, 5]
+
+
+async def test_the_url_of_a_part_takes_exactly_this_part(real: ObjectStore, object_store: Bucket) -> None:
+    upload_id = await real.begin_parts(real.object_key("c1/a"))
+    public = real.presigned_part_url("c1/a", upload_id, 2, 1_000, timedelta(minutes=15))
+    assert public.startswith(f"{PUBLIC_URL}/cloud/uploads/c1/a?")
+    url = direct(public, object_store)
+
+    def put(data: bytes, **changes: str) -> int:
+        changed = url
+        for member, value in changes.items():
+            changed = re.sub(rf"{member.replace('_', '-')}=[^&]*", f"{member.replace('_', '-')}={value}", changed)
+        assert not changes or changed != url
+        return urllib3.request("PUT", changed, body=data, retries=False).status
+
+    assert await asyncio.to_thread(put, SECOND[:-1]) == 403
+    assert await asyncio.to_thread(put, SECOND + b"x") == 403
+    assert await asyncio.to_thread(put, SECOND, partNumber="3") == 403
+    assert await asyncio.to_thread(put, SECOND, X_Amz_Expires="901") == 403
+    assert await real.stored_parts(real.object_key("c1/a"), upload_id, 1, 10) == []
+    assert await asyncio.to_thread(put, SECOND) == 200
+    await real.abort_parts(real.object_key("c1/a"), upload_id)
+    assert await asyncio.to_thread(put, SECOND) == 404
 
 
 def unfinished(client: Minio, bucket: str) -> list[str]:
@@ -232,3 +373,31 @@ async def test_the_published_url_lets_its_holder_put_this_object_and_nothing_els
     assert await asyncio.to_thread(put, "a%20b.xml", "other.xml") == 403
     assert await asyncio.to_thread(put, "Signature=", "Signature=0") == 403
     assert await asyncio.to_thread(put, "", "", "DELETE") == 403
+
+
+async def test_the_url_of_a_download_gives_this_object_under_its_name_and_nothing_else(
+    real: ObjectStore, object_store: Bucket
+) -> None:
+    await real.put(real.object_key("reports/1/a.csv"), b"a,b", "application/octet-stream")
+    await real.put(real.object_key("reports/2/a.csv"), b"c,d", "application/octet-stream")
+    public = real.presigned_get_url(
+        "reports/1/a.csv", timedelta(minutes=5), file_name="b.csv", content_type="text/csv; charset=utf-8"
+    )
+    url = public.replace(f"{PUBLIC_URL}/cloud/uploads", f"http://{object_store.endpoint}/{object_store.bucket}/uploads")
+
+    def ask(path_from: str = "", path_to: str = "", method: str = "GET") -> urllib3.BaseHTTPResponse:
+        return urllib3.request(method, url.replace(path_from, path_to), retries=False)
+
+    answer = await asyncio.to_thread(ask)
+    assert (answer.status, answer.data) == (200, b"a,b")
+    assert answer.headers["content-disposition"] == 'attachment; filename="b.csv"'
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    for change in (
+        ("reports/1", "reports/2"),
+        ("b.csv", "c.csv"),
+        ("Expires=300", "Expires=900"),
+        ("Signature=", "Signature=0"),
+    ):
+        assert (await asyncio.to_thread(ask, *change)).status == 403
+    for method in ("PUT", "DELETE"):
+        assert (await asyncio.to_thread(ask, "", "", method)).status == 403

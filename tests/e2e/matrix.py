@@ -6,6 +6,7 @@ The ways ("doors"): REST and native gRPC through the gateway, and gRPC straight 
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ DIALECTS = "hythe.dialects."
 BACKENDS = {
     "UploadService": "upload",
     "ImportService": "importer",
+    "WebhookService": "importer",
     "StatusService": "status",
     "IdentityService": "identity",
     "WellKnown": "identity",
@@ -128,6 +130,7 @@ class Answer:
     """Everything that was said, in the body, the messages, the details and the trailers."""
     request_id: str
     is_json: bool = False
+    """Of REST: whether it is JSON as it should be, or events of which each is."""
 
     def __str__(self) -> str:
         return f"{self.rpc.short_name} {self.door}: {self.status} {self.reason} {self.content[:300]!r}"
@@ -169,7 +172,7 @@ class Doors:
 
     def by_rest(self, rpc: Rpc, route: Route, request: Message, headers: Mapping[str, str]) -> Answer:
         response = self._http.request(**rest_request(route, request, headers))
-        is_json = response.headers.get("content-type", "").startswith("application/json")
+        is_json = response.headers.get("content-type", "").startswith(("application/json", "text/event-stream"))
         said = str(response.headers.multi_items()).encode()
         return Answer(
             rpc=rpc,
@@ -199,9 +202,9 @@ def rest_request(route: Route, request: Message, headers: Mapping[str, str]) -> 
     fields = {field.name: value for field, value in request.ListFields()}
     body = fields.pop(route.body, None)
     path = route.template
-    for name in [name for name in request.DESCRIPTOR.fields_by_name if f"{{{name}}}" in path]:
+    for variable, name, segments in re.findall(r"(\{(\w+)(=[*/]+)?\})", path):
         # An id of 0 is a field that is not set.
-        path = path.replace(f"{{{name}}}", quote(str(fields.pop(name, 0)), safe=""))
+        path = path.replace(variable, quote(str(fields.pop(name, 0)), safe="/" if "/" in segments else ""))
     made: dict[str, Any] = {"method": route.verb, "url": path, "params": fields, "headers": dict(headers)}
     if body is None:
         return made

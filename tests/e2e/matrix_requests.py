@@ -17,6 +17,7 @@ from hythe.dialects.plextrac.v2 import plextrac_pb2 as plextrac
 from hythe.identity.v1 import identity_pb2 as identity
 from hythe.identity.v1 import well_known_pb2 as well_known
 from hythe.importer.v1 import importer_pb2 as importer
+from hythe.importer.v1 import webhooks_pb2 as webhooks
 from hythe.status.v1 import status_pb2 as status
 from hythe.upload.v1 import upload_pb2 as upload
 from tests.e2e.matrix_world import VIEWER, Person, Place, scan
@@ -96,10 +97,35 @@ CLIENT, TENANT = Owner.CLIENT, Owner.TENANT
 
 UPLOAD: Mapping[str, Entry] = {
     "UploadService/CreateUpload": Entry(lambda _: upload.CreateUploadRequest(file_name="matrix.nessus")),
+    "UploadService/CreateMultipartUpload": Entry(
+        lambda _: upload.CreateMultipartUploadRequest(file_name="matrix.nessus", size_bytes=1)
+    ),
+    "UploadService/ListParts": Entry(lambda p: upload.ListPartsRequest(key=p.begun_key), TENANT, shows=True),
+    # No part has come.
+    "UploadService/CompleteMultipartUpload": Entry(
+        lambda p: upload.CompleteMultipartUploadRequest(key=p.begun_key),
+        TENANT,
+        says="FAILED_PRECONDITION",
+        says_granted="FAILED_PRECONDITION",
+    ),
+    "UploadService/AbortMultipartUpload": Entry(
+        lambda p: upload.AbortMultipartUploadRequest(key=p.aborted_key), TENANT
+    ),
     "UploadService/GetUpload": Entry(lambda p: upload.GetUploadRequest(key=p.key), TENANT, shows=True),
     "PlextracUpload/CreatePresignedUrl": Entry(
         lambda _: plextrac.CreatePresignedUrlRequest(payload=struct(name="matrix.nessus"))
     ),
+    "PlextracUpload/CreateMultipart": Entry(
+        lambda _: plextrac.MultipartUploadRequest(payload=struct(name="matrix.nessus", size=1))
+    ),
+    "PlextracUpload/ListMultipartParts": Entry(lambda p: plextrac.MultipartParts(key=p.begun_key), TENANT, shows=True),
+    "PlextracUpload/CompleteMultipart": Entry(
+        lambda p: plextrac.MultipartUploadKey(key=p.begun_key),
+        TENANT,
+        says="FAILED_PRECONDITION",
+        says_granted="FAILED_PRECONDITION",
+    ),
+    "PlextracUpload/AbortMultipart": Entry(lambda p: plextrac.MultipartUploadKey(key=p.aborted_key), TENANT),
     "PlextracUpload/ImportFile": Entry(
         lambda p: plextrac.FileChunk(**report(p), source="nessus", content=form(scan(p.mark, p.flaw_id))), CLIENT
     ),
@@ -123,6 +149,21 @@ IMPORTER: Mapping[str, Entry] = {
     "ImportService/RequeueImport": Entry(
         lambda p: importer.RequeueImportRequest(import_id=p.imports["importer"]), CLIENT, says="FAILED_PRECONDITION"
     ),
+    "ImportService/PauseImport": Entry(
+        lambda p: importer.PauseImportRequest(import_id=p.imports["importer"]), CLIENT, says="FAILED_PRECONDITION"
+    ),
+    "ImportService/ResumeImport": Entry(
+        lambda p: importer.ResumeImportRequest(import_id=p.imports["importer"]), CLIENT, says="FAILED_PRECONDITION"
+    ),
+    "ImportService/RetryImport": Entry(
+        lambda p: importer.RetryImportRequest(import_id=p.imports["importer"]), CLIENT, says="FAILED_PRECONDITION"
+    ),
+    "ImportService/RerunImport": Entry(
+        lambda p: importer.RerunImportRequest(import_id=p.imports["importer"]), CLIENT, shows=True
+    ),
+    "ImportService/UndoImport": Entry(
+        lambda p: importer.UndoImportRequest(import_id=p.imports["importer"], dry_run=True), CLIENT, shows=True
+    ),
     "ImportService/ListSources": Entry(lambda _: importer.ListSourcesRequest()),
     "ImportService/CreateClient": Entry(
         lambda p: importer.CreateClientRequest(name=f"{p.tenant.mark} matrix"), says_granted="PERMISSION_DENIED"
@@ -141,6 +182,23 @@ IMPORTER: Mapping[str, Entry] = {
     "PlextracImporter/CancelMyImport": Entry(
         lambda p: plextrac.CancelMyImportRequest(id=p.imports["importer"]), CLIENT, says="FAILED_PRECONDITION"
     ),
+    "PlextracImporter/PauseMyImport": Entry(
+        lambda p: plextrac.MyImportCommand(id=p.imports["importer"]), CLIENT, says="FAILED_PRECONDITION"
+    ),
+    "PlextracImporter/ResumeMyImport": Entry(
+        lambda p: plextrac.MyImportCommand(id=p.imports["importer"]), CLIENT, says="FAILED_PRECONDITION"
+    ),
+    "PlextracImporter/RetryMyImport": Entry(
+        lambda p: plextrac.MyImportCommand(id=p.imports["importer"]), CLIENT, says="FAILED_PRECONDITION"
+    ),
+    "PlextracImporter/RerunMyImport": Entry(
+        lambda p: plextrac.MyImportCommandWithBody(id=p.imports["importer"]), CLIENT, shows=True
+    ),
+    "PlextracImporter/UndoMyImport": Entry(
+        lambda p: plextrac.MyImportCommandWithBody(id=p.imports["importer"], payload=struct(dryRun=True)),
+        CLIENT,
+        shows=True,
+    ),
     "PlextracImporter/CreateClient": Entry(
         lambda p: plextrac.CreateClientRequest(payload=struct(name=f"{p.tenant.mark} matrix")),
         says_granted="PERMISSION_DENIED",
@@ -154,6 +212,27 @@ IMPORTER: Mapping[str, Entry] = {
     ),
 }
 
+WEBHOOKS: Mapping[str, Entry] = {
+    "WebhookService/CreateWebhook": Entry(
+        lambda p: webhooks.CreateWebhookRequest(
+            # Nothing is ever cancelled here, so nothing is sent there.
+            webhook=webhooks.Webhook(
+                url="https://receiver.example/",
+                description=p.mark,
+                client_id=p.client_id,
+                states=[importer.STATE_CANCELLED],
+            )
+        ),
+        shows=True,
+    ),
+    "WebhookService/ListWebhooks": Entry(lambda _: webhooks.ListWebhooksRequest(), shows=True),
+    "WebhookService/DeleteWebhook": Entry(
+        lambda p: webhooks.DeleteWebhookRequest(webhook_id=p.spare_webhook()), CLIENT
+    ),
+    "WebhookService/ListDeliveries": Entry(lambda p: webhooks.ListDeliveriesRequest(webhook_id=p.webhook_id), CLIENT),
+    "WebhookService/ReplayDelivery": Entry(lambda p: webhooks.ReplayDeliveryRequest(delivery_id=p.delivery_id), CLIENT),
+}
+
 STATUS: Mapping[str, Entry] = {
     "StatusService/GetImport": Entry(
         lambda p: status.GetImportRequest(import_id=p.imports["viewer"]), CLIENT, shows=True
@@ -162,7 +241,11 @@ STATUS: Mapping[str, Entry] = {
     "StatusService/WatchImport": Entry(
         lambda p: status.WatchImportRequest(import_id=p.imports["viewer"]), CLIENT, shows=True
     ),
-    "StatusService/ListRowErrors": Entry(lambda p: status.ListRowErrorsRequest(import_id=p.imports["viewer"]), CLIENT),
+    "StatusService/ListRowErrors": Entry(
+        lambda p: status.ListRowErrorsRequest(import_id=p.imports["viewer"]), CLIENT, shows=True
+    ),
+    "StatusService/GetReport": Entry(lambda p: status.GetReportRequest(import_id=p.imports["viewer"]), CLIENT),
+    "StatusService/ListUndoItems": Entry(lambda p: status.ListUndoItemsRequest(import_id=p.imports["viewer"]), CLIENT),
     "StatusService/ListTenantImports": Entry(lambda _: status.ListTenantImportsRequest(), shows=True),
     "StatusService/ListClients": Entry(lambda _: status.ListClientsRequest(), shows=True),
     "StatusService/ListReports": Entry(lambda p: status.ListReportsRequest(client_id=p.client_id), CLIENT, shows=True),
@@ -172,6 +255,14 @@ STATUS: Mapping[str, Entry] = {
     "PlextracStatus/GetMyImport": Entry(
         lambda p: plextrac.GetMyImportRequest(id=p.imports["viewer"]), CLIENT, shows=True
     ),
+    "PlextracStatus/WatchMyImport": Entry(
+        lambda p: plextrac.GetMyImportRequest(id=p.imports["viewer"]), CLIENT, shows=True
+    ),
+    "PlextracStatus/ListMyImportErrors": Entry(
+        lambda p: plextrac.PageOfMyImport(id=p.imports["viewer"]), CLIENT, shows=True
+    ),
+    "PlextracStatus/GetMyImportReport": Entry(lambda p: plextrac.GetMyImportRequest(id=p.imports["viewer"]), CLIENT),
+    "PlextracStatus/ListMyUndoItems": Entry(lambda p: plextrac.PageOfMyImport(id=p.imports["viewer"]), CLIENT),
     "PlextracStatus/ListClientRows": Entry(lambda _: plextrac.Empty(), shows=True),
     "PlextracStatus/ListClients": Entry(lambda _: plextrac.ListRequest(payload=page()), shows=True),
     "PlextracStatus/GetClient": Entry(lambda p: plextrac.ClientRequest(client_id=p.client_id), CLIENT, shows=True),
@@ -256,5 +347,5 @@ IDENTITY: Mapping[str, Entry] = {
     "PlextracIdentity/WhoAmI": Entry(lambda _: plextrac.Empty(), shows=True),
 }
 
-ENTRIES: Mapping[str, Entry] = {**UPLOAD, **IMPORTER, **STATUS, **IDENTITY}
+ENTRIES: Mapping[str, Entry] = {**UPLOAD, **IMPORTER, **WEBHOOKS, **STATUS, **IDENTITY}
 """By `Service/Method`."""

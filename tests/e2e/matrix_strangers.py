@@ -8,11 +8,12 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from hythe.dialects.plextrac.v2 import plextrac_pb2 as plextrac
+from hythe.importer.v1 import webhooks_pb2 as webhooks
 from hythe.status.v1 import status_pb2 as status
 from tests.e2e.matrix_requests import Entry, page
 from tests.e2e.matrix_world import Place
 
-CLIENT_IDS = {"client_id", "report_id", "flaw_id", "asset_id", "import_id", "id"}
+CLIENT_IDS = {"client_id", "report_id", "flaw_id", "asset_id", "import_id", "id", "webhook_id", "delivery_id"}
 TENANT_IDS = {"key", "user_id", "api_key_id", "workspace_id"}
 # Ids that nothing has, to see that a foreign one is answered like these.
 NO_NUMBER, NO_UUID, NO_KEY = 2**31 - 2, str(UUID(int=7)), "c000000000000000000000000/none.nessus"
@@ -23,6 +24,7 @@ SELECTIONS: Mapping[str, Callable[[Place, Place], Message]] = {
     "StatusService/ListTenantImports": lambda _, foreign: status.ListTenantImportsRequest(
         page_token=foreign.imports["viewer"]
     ),
+    "WebhookService/ListDeliveries": lambda _, foreign: webhooks.ListDeliveriesRequest(page_token=foreign.delivery_id),
     "PlextracStatus/ListMyImports": lambda _, foreign: plextrac.ListMyImportsRequest(
         page_token=foreign.imports["viewer"]
     ),
@@ -53,7 +55,7 @@ def nowhere(request: Message, names: set[str]) -> Message:
     changed = type(request)()
     changed.CopyFrom(request)
     for name in names & {field.name for field, _ in request.ListFields()}:
-        if name in {"import_id", "id", "workspace_id"}:
+        if name in {"import_id", "id", "workspace_id", "delivery_id"}:
             setattr(changed, name, NO_UUID)
         elif name == "key":
             changed.key = NO_KEY  # type: ignore[attr-defined]

@@ -23,6 +23,8 @@ from hythe.status.v1 import status_pb2 as status
 from hythe.status.v1.status_pb2_grpc import StatusServiceStub
 from hythe.upload.v1 import upload_pb2 as upload
 from hythe.upload.v1.upload_pb2_grpc import UploadServiceStub
+from tests.e2e.matrix_webhooks import Webhooks
+from tests.receiver import Receiver, receiving
 from tests.scans import nessus
 from tests.stack import LiveStack
 
@@ -63,10 +65,21 @@ class Place:
     client_id: int = 0
     report_id: int = 0
     key: str = ""
+    begun_key: str = ""
+    """Of an upload in parts, of which none has come."""
+    aborted_key: str = ""
+    """Of another one that may be aborted, also again."""
     flaw_id: int = 0
     asset_id: str = ""
+    webhook_id: int = 0
+    delivery_id: str = ""
+    spare_webhooks: list[int] = field(default_factory=list)
     imports: dict[str, str] = field(default_factory=dict)
     """Who triggered it (viewer, importer, admin) -> the import's id."""
+
+    def spare_webhook(self) -> int:
+        """One that may be removed; another one each time, while there are others."""
+        return self.spare_webhooks.pop() if len(self.spare_webhooks) > 1 else self.spare_webhooks[0]
 
 
 @dataclass
@@ -103,7 +116,8 @@ class World:
 class Founder:
     """Makes tenants, people and places over the native API."""
 
-    def __init__(self, stack: LiveStack) -> None:
+    def __init__(self, stack: LiveStack, receiver: Receiver | None = None) -> None:
+        self._receiver = receiver
         self._channel = grpc.insecure_channel(stack.grpc)
         self._identity = IdentityServiceStub(self._channel)
         self._direct = grpc.insecure_channel(stack.address("identity"))
@@ -174,20 +188,40 @@ class Founder:
         report = importer.CreateReportRequest(client_id=place.client_id, name=f"{mark} report", tags=[mark])
         place.report_id = imports.CreateReport(report, timeout=SECONDS, metadata=admin).report_id
         place.key = self._upload(scan(mark, first_plugin), f"{mark}.nessus", admin)
+        place.begun_key, place.aborted_key = (self._begin(f"{mark}.nessus", admin) for _ in range(2))
+        hooks = Webhooks(self._channel, admin)
+        assert self._receiver is not None, "A place has a webhook, so it needs somebody who hears."
+        place.webhook_id = hooks.add(self._receiver.url(f"/{mark}"), mark, place.client_id)
+        place.spare_webhooks = hooks.spares(mark, place.client_id)
         request = importer.CreateImportRequest(
-            client_id=place.client_id, report_id=place.report_id, source="nessus", key=place.key, asset_tags=[mark]
+            client_id=place.client_id,
+            report_id=place.report_id,
+            source="nessus",
+            key=place.key,
+            asset_tags=[mark],
+            # Each of them is to have what only an import that merges has.
+            options=importer.ImportOptions(force=True),
         )
         for name, person in importers.items():
             metadata = tuple(person.by_key.items())
             made = getattr(imports.CreateImport(request, timeout=SECONDS, metadata=metadata), "import")
             place.imports[name] = made.import_id
         self._wait(place, admin)
+        place.delivery_id = hooks.delivered(place.webhook_id)
         return place
+
+    def silence(self, tenant: Tenant) -> None:
+        Webhooks(self._channel, tuple(tenant.people["admin"].by_key.items())).remove_all()
 
     def _upload(self, data: bytes, name: str, metadata: Any) -> str:
         request = upload.CreateUploadRequest(file_name=name)
         made = UploadServiceStub(self._channel).CreateUpload(request, timeout=SECONDS, metadata=metadata)
         httpx.put(made.url, content=data, timeout=SECONDS).raise_for_status()
+        return str(made.upload.key)
+
+    def _begin(self, name: str, metadata: Any) -> str:
+        request = upload.CreateMultipartUploadRequest(file_name=name, size_bytes=1)
+        made = UploadServiceStub(self._channel).CreateMultipartUpload(request, timeout=SECONDS, metadata=metadata)
         return str(made.upload.key)
 
     def _wait(self, place: Place, metadata: Any) -> None:
@@ -213,7 +247,10 @@ class Founder:
 
 
 def scan(mark: str, first_plugin: int) -> bytes:
+    """With one item that is rejected, so that there is a report."""
     data = nessus(hosts=2, plugins=2, first_plugin=first_plugin)
+    rejected = f'<ReportItem port="0" severity="0" pluginID="{mark}" pluginName="No number"/></ReportHost>'
+    data = data.replace(b"</ReportHost>", rejected.encode(), 1)
     for word in (b"Weakness", b"seen on", b"example.org", b"Short", b"Long", b"Mend"):
         data = data.replace(word, mark.encode() + b"." + word)
     return data
@@ -221,7 +258,12 @@ def scan(mark: str, first_plugin: int) -> bytes:
 
 def found(stack: LiveStack) -> Iterator[World]:
     """The world, until the end of the block."""
-    founder, once = Founder(stack), secrets.token_hex(4)
+    with receiving() as receiver:
+        yield from founded(stack, receiver)
+
+
+def founded(stack: LiveStack, receiver: Receiver) -> Iterator[World]:
+    founder, once = Founder(stack, receiver), secrets.token_hex(4)
     try:
         a, b = (founder.furnish(founder.tenant(f"{wood}{once}")) for wood in ("amber", "birch"))
         viewer, importers = founder.person(a, "viewer", IMPORTER), founder.person(a, "importer", IMPORTER)
@@ -237,5 +279,7 @@ def found(stack: LiveStack) -> Iterator[World]:
         founder.person(a, "granted-admin", ADMIN, (one.client_id,))
         founder.person(b, "stray", IMPORTER, (one.client_id,))
         yield World(one, two, other, founder.operator)
+        founder.silence(a)
+        founder.silence(b)
     finally:
         founder.close()

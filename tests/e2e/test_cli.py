@@ -123,11 +123,13 @@ def test_a_file_is_imported_and_found_again(admin: Shell, scan: Path) -> None:
     assert (first["counters"]["read"], first["counters"]["inserted"]) == (10, 10)
     [report] = admin.json("reports", "--client", client)["reports"]
     assert (report["name"], report["findings"]) == ("Q1", 5)
-    # The same file again: nothing new, and told so.
-    second = admin.run(*order)
+    # The same file again is known, and told so; merged all the same, it brings nothing new.
+    second = admin.run(*order, "--tag-findings", "Q 1")
     assert second.returncode == 0
     assert "IMPORT COMPLETE" in second.stdout
-    assert "10 read: 10 unchanged" in second.stdout
+    assert "10 read: 10 skipped" in second.stdout
+    assert first["id"] in second.stdout
+    assert "10 read: 10 unchanged" in admin.run(*order, "--force").stdout
     listed = [row["id"] for row in admin.json("imports")["imports"]]
     assert first["id"] in listed
     assert admin.json("errors", first["id"]) == {"total_rejected": 0, "errors": []}
@@ -171,7 +173,7 @@ def test_mistakes_end_with_2_and_one_line(inside: Inside, scan: Path) -> None:
     source = inside.run("import", scan, "--source", "acrobat", "--client", client, "--report", "Q1", "--create")
     assert source.returncode == 2
     assert "nessus" in source.stderr.splitlines()[-1]
-    for command in ("watch", "cancel", "errors"):
+    for command in ("watch", "cancel", "errors", "pause", "resume", "retry", "rerun", "undo"):
         missing = inside.run(command, "0190c2b5-7e1e-7cc3-98c4-dc0c0c07398f")
         assert missing.returncode == 2, command
         assert missing.stderr.startswith("Error: ")
@@ -234,6 +236,51 @@ def test_ctrl_c_leaves_the_import_which_can_then_be_cancelled(stack: LiveStack, 
     assert ended["errorStatus"].startswith("CANCELLED: ")
     again = admin.run("cancel", row["id"])
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+
+
+def test_an_import_is_tried_brought_taken_back_and_brought_again(inside: Inside, scan: Path) -> None:
+    client = unique("Client")
+    order = ["import", scan, "--source", "nessus", "--client", client, "--report", "Q1", "--create"]
+
+    def findings() -> int:
+        [report] = inside.json("reports", "--client", client)["reports"]
+        return int(report["findings"])
+
+    tried = inside.json(*order, "--dry-run")
+    assert (tried["counters"]["inserted"], findings()) == (10, 0)
+    brought = inside.json(*order, "--sha256", "auto", "--expect-records", "10", "--on-error", "abort")
+    assert findings() == 5
+    told = inside.run("undo", brought["id"], "--dry-run")
+    assert told.returncode == 0
+    assert "removed" in told.stdout
+    assert "nothing was changed" in told.stderr
+    assert findings() == 5
+    undo = inside.json("undo", brought["id"])
+    assert {each["action"] for each in undo["undo"]} == {"removed"}
+    assert findings() == 0
+    refused = inside.run("undo", brought["id"])
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    again = inside.json("rerun", brought["id"])
+    assert (again["counters"]["inserted"], findings()) == (10, 5)
+    assert inside.json("watch", inside.run("rerun", brought["id"], "--no-wait").stdout.strip())["state"] == "SUCCEEDED"
+    missed = inside.json("import", scan, *order[2:], "--expect-records", "11", exit_code=1)
+    assert missed["errorStatus"].startswith("COUNT_MISMATCH: ")
+
+
+def test_a_queued_import_is_paused_and_resumed(stack: LiveStack, inside: Inside, scan: Path) -> None:
+    order = ["import", scan, "--source", "nessus", "--client", unique("Client"), "--report", "Q1", "--create"]
+    stack.pause("worker")
+    try:
+        import_id = inside.run(*order, "--no-wait").stdout.strip()
+        paused = inside.run("pause", import_id)
+        assert (paused.returncode, paused.stdout) == (0, f"Paused {import_id}.\n")
+        assert inside.json("pause", import_id)["state"] == "PAUSED"
+        assert inside.run("retry", import_id).returncode == 1
+        assert inside.json("resume", import_id)["state"] == "QUEUED"
+        assert inside.run("resume", import_id).returncode == 1
+    finally:
+        stack.resume("worker")
+    assert inside.json("watch", import_id)["state"] == "SUCCEEDED"
 
 
 def test_no_wait_gives_the_id_to_watch(admin: Shell, scan: Path) -> None:

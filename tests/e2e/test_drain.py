@@ -10,9 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.chaos.contents import Content
 from tests.chaos.killing import Size, assert_exactly, while_staging
+from tests.chaos.rolling import under_load
 from tests.e2e.rest import Rest, rest
-from tests.scans import write_nessus
+from tests.scans import nessus, write_nessus
 from tests.stack import LiveStack
 
 SIZE = Size(hosts=3_000, plugins=40, output_characters=0)
@@ -62,3 +64,18 @@ def wait_while_staging(stack: LiveStack, import_id: str) -> None:
             assert row[0] in {"QUEUED", "RUNNING"}, f"ended before the worker could be stopped: {row}"
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+
+def test_a_rolling_restart_of_every_service_under_load_loses_and_fails_nothing(
+    stack: LiveStack, tmp_path: Path
+) -> None:
+    content = Content("a scan", "nessus", nessus(hosts=200, plugins=20))
+
+    def restart_each() -> None:
+        for process in ("worker", "upload", "importer", "status", "identity", "gateway"):
+            stack.restart(process)
+
+    ended = under_load(stack, tmp_path, content, restart_each)
+    assert ended.refused == []
+    assert ended.states == {"SUCCEEDED": ended.jobs}
+    assert ended.crashes == 0, "what was handed over costs no attempt"

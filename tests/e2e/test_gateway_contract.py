@@ -49,6 +49,14 @@ def read_back(caller: Rest) -> None:
     caller.get(f"/api/v1/{client}/{report}/flaw/{flaw['flaw_id']}/asset/{asset_id}/scanoutput")
 
 
+def read_rejections(caller: Rest) -> None:
+    """What is there of an import with a rejected item, and would be there of an undo."""
+    rejected = b'<ReportItem port="0" severity="0" pluginID="none" pluginName="No number"/></ReportHost>'
+    imported = caller.imported(nessus(hosts=1, plugins=2).replace(b"</ReportHost>", rejected))
+    for part in ("errors", "report", "undo-items"):
+        caller.get(f"/api/v2/my-imports/{imported['key']}/{part}")
+
+
 def test_every_operation_answers_as_the_document_says(caller: Rest) -> None:
     caller.http.put("/api/v1/token/refresh")
     caller.http.put("/api/v1/authenticate")
@@ -57,7 +65,9 @@ def test_every_operation_answers_as_the_document_says(caller: Rest) -> None:
     import_id = started.json()["operationId"]
     assert caller.wait(import_id)["status"] == "IMPORT COMPLETE"
     caller.detail(import_id)
+    caller.http.get(f"/api/v2/my-imports/{import_id}/events")
     read_back(caller)
+    read_rejections(caller)
 
     v1, v2 = f"/api/v1/client/{caller.client_id}", f"/api/v2/client/{caller.client_id}"
     for path, data in (
@@ -70,8 +80,21 @@ def test_every_operation_answers_as_the_document_says(caller: Rest) -> None:
         assert answer.status_code == 200, answer.text
         caller.wait(answer.json()["operationId"])
 
+    in_parts(caller)
     cancel(caller)
     assert contract().seen >= contract().operations, contract().operations - contract().seen
+
+
+def in_parts(caller: Rest) -> None:
+    """A file in one part, and another that is given up."""
+    for ending in ("complete", ""):
+        begun = caller.post("/api/v2/uploads", {"name": "a.nessus", "size": 3, "sha256": "0f" * 32})
+        path = f"/api/v2/uploads/{begun['key']}"
+        [part] = caller.get(path)["parts"]
+        assert httpx.put(part["url"], content=b"abc").status_code == 200
+        assert caller.get(path)["parts"][0]["uploaded"] is True
+        answer = caller.http.post(f"{path}/{ending}") if ending else caller.http.delete(path)
+        assert answer.status_code == 200, answer.text
 
 
 def cancel(caller: Rest) -> None:

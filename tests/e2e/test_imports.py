@@ -46,9 +46,19 @@ def test_a_page_of_findings_comes_whole_however_many_assets_they_affect(caller: 
     assert len(json.dumps(page)) > 4 * 1024 * 1024
 
 
+def test_the_same_file_again_is_recognised_and_not_merged(caller: Rest) -> None:
+    first, again = (caller.imported(nessus(hosts=3, plugins=4)) for _ in range(2))
+    detail = caller.detail(again["key"])
+    assert again["status"] == "IMPORT COMPLETE"
+    assert {name: count for name, count in detail["counters"].items() if count} == {"read": 12, "skipped": 12}
+    (caution,) = detail["cautions"]
+    assert caution["code"] == "ALREADY_IMPORTED"
+    assert first["key"] in caution["message"]
+
+
 def test_a_second_import_of_an_overlapping_scan_adds_only_what_is_new(caller: Rest) -> None:
     first = caller.imported(nessus(hosts=3, plugins=4))
-    again = caller.imported(nessus(hosts=3, plugins=4))
+    again = caller.imported(nessus(hosts=3, plugins=4), force=True)
     more = caller.imported(nessus(hosts=5, plugins=4))
     assert len(caller.flaws()) == 4
     assert len(caller.get(f"/api/v1/client/{caller.client_id}/assets")) == 5

@@ -49,3 +49,5 @@ def test_every_step_of_the_tour_works(stack: LiveStack, tmp_path: Path) -> None:
     assert re.search(r"^\d+\t(Critical|High)\t", done.stdout, re.MULTILINE), told
     assert '"statusCode":400' in told.replace(" ", "")
     assert "Result" in done.stdout
+    assert "'action': 'removed'" in done.stdout
+    assert "dry run: nothing was changed" in done.stderr

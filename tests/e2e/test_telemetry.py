@@ -24,29 +24,35 @@ FILE_NAME = "a-name-for-nobody.nessus"
 START_IMPORT = "hythe.dialects.plextrac.v2.PlextracImporter/StartImport"
 
 RPC_METRICS = {
-    "rpc_server_call_duration_seconds": {"rpc_method", "rpc_status_code"},
-    "rpc_server_in_flight": {"kind"},
-    "rpc_server_unknown_errors": {"rpc_method"},
-    "audit_events": {"outcome"},
+    "hythe_rpc_server_call_duration_seconds": {"rpc_method", "rpc_status_code"},
+    "hythe_rpc_server_in_flight": {"kind"},
+    "hythe_rpc_server_unknown_errors": {"rpc_method"},
+    "hythe_audit_events": {"outcome"},
 }
-DEPENDENCIES = {"dependency_up": {"check"}}
+DEPENDENCIES = {"hythe_dependency_up": {"check"}}
 DISPATCHER_METRICS = {
-    "import_created": {"source", "lane"},
-    "import_cancel_requests": set(),
-    "import_outbox_lag_seconds": set(),
-    "import_outbox_size": set(),
-    "import_redrives": set(),
-    "import_published": {"lane"},
+    "hythe_import_created": {"source", "lane"},
+    "hythe_import_cancel_requests": set(),
+    "hythe_import_outbox_lag_seconds": set(),
+    "hythe_import_outbox_size": set(),
+    "hythe_import_redrives": set(),
+    "hythe_import_published": {"lane"},
+    "hythe_outbox_rows": {"topic"},
+    "hythe_events_published": {"state"},
+    "hythe_webhook_deliveries": {"outcome"},
+    "hythe_webhook_delivery_lag_seconds": set(),
+    "hythe_webhook_delivering": set(),
 }
 WORKER_METRICS = {
-    "import_job_duration_seconds": {"outcome"},
-    "import_job_queue_age_seconds": {"lane"},
-    "import_running": {"lane"},
-    "import_records": {"outcome"},
-    "import_fenced_writes": set(),
-    "import_lease_takeovers": set(),
-    "import_poison": set(),
-    "import_bad_messages": set(),
+    "hythe_import_job_duration_seconds": {"outcome"},
+    "hythe_import_job_queue_age_seconds": {"lane"},
+    "hythe_import_running": {"lane"},
+    "hythe_import_records": {"outcome"},
+    "hythe_import_undone_rows": {"action"},
+    "hythe_import_fenced_writes": set(),
+    "hythe_import_lease_takeovers": set(),
+    "hythe_import_poison": set(),
+    "hythe_import_bad_messages": set(),
 }
 WANTED: dict[str, dict[str, set[str]]] = {
     "identity": RPC_METRICS | DEPENDENCIES,
@@ -187,15 +193,15 @@ def test_an_import_is_counted_by_what_became_of_it(observed: Observed) -> None:
     def figures() -> dict[str, float]:
         worker, importer = metrics_of(observed.stack, "worker"), metrics_of(observed.stack, "importer")
         return {
-            "inserted": value(worker, "import_records", outcome="inserted"),
-            "unchanged": value(worker, "import_records", outcome="unchanged"),
-            "succeeded": value(worker, "import_job_duration_seconds", "_count", outcome="succeeded"),
-            "first claims": value(worker, "import_job_queue_age_seconds", "_count", lane="small"),
-            "triggers": value(importer, "import_created", source="nessus", lane="small"),
-            "sent": value(importer, "import_published", lane="small"),
+            "inserted": value(worker, "hythe_import_records", outcome="inserted"),
+            "unchanged": value(worker, "hythe_import_records", outcome="unchanged"),
+            "succeeded": value(worker, "hythe_import_job_duration_seconds", "_count", outcome="succeeded"),
+            "first claims": value(worker, "hythe_import_job_queue_age_seconds", "_count", lane="small"),
+            "triggers": value(importer, "hythe_import_created", source="nessus", lane="small"),
+            "sent": value(importer, "hythe_import_published", lane="small"),
             "calls": value(
                 importer,
-                "rpc_server_call_duration_seconds",
+                "hythe_rpc_server_call_duration_seconds",
                 "_count",
                 rpc_method=START_IMPORT,
                 rpc_status_code="OK",
@@ -203,7 +209,7 @@ def test_an_import_is_counted_by_what_became_of_it(observed: Observed) -> None:
         }
 
     before = figures()
-    assert observed.caller.imported(nessus(hosts=3, plugins=4))["status"] == "IMPORT COMPLETE"
+    assert observed.caller.imported(nessus(hosts=3, plugins=4), force=True)["status"] == "IMPORT COMPLETE"
     assert observed.caller.imported(nessus(hosts=4, plugins=4))["status"] == "IMPORT COMPLETE"
     more = {"inserted": 4, "unchanged": 24, "succeeded": 2, "first claims": 2, "triggers": 2, "sent": 2, "calls": 2}
 
@@ -212,8 +218,8 @@ def test_an_import_is_counted_by_what_became_of_it(observed: Observed) -> None:
         return {name: after[name] - before[name] for name in more} == more
 
     eventually(counted)
-    eventually(lambda: value(metrics_of(observed.stack, "importer"), "import_outbox_size", "") == 0)
-    eventually(lambda: value(metrics_of(observed.stack, "worker"), "import_running", "", lane="small") == 0)
+    eventually(lambda: value(metrics_of(observed.stack, "importer"), "hythe_import_outbox_size", "") == 0)
+    eventually(lambda: value(metrics_of(observed.stack, "worker"), "hythe_import_running", "", lane="small") == 0)
 
 
 def value(families: dict[str, Metric], name: str, suffix: str = "_total", **labels: str) -> float:

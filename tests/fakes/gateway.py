@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -52,17 +55,46 @@ def detail(state: str, progress: int = 0, **members: Any) -> dict[str, Any]:
     return {**row, **members}
 
 
+@dataclass
+class FakeUpload:
+    """An upload in parts, and how often each part was sent."""
+
+    name: str
+    size: int
+    part_size: int
+    parts: dict[int, bytes] = field(default_factory=dict)
+    sent: Counter[int] = field(default_factory=Counter)
+    urls: int = 0
+    is_completed: bool = False
+
+    @property
+    def count(self) -> int:
+        return -(-self.size // self.part_size)
+
+    def size_of(self, number: int) -> int:
+        return min(self.part_size, self.size - (number - 1) * self.part_size)
+
+
 class FakeGateway:
     """`life` is the imports' way through their states: what one poll after the other sees."""
 
     def __init__(self) -> None:
         self.url = "http://gateway.test"
+        self._lock = threading.Lock()
         self.requests: list[httpx.Request] = []
         self.bodies: list[Any] = []
         self.clients: dict[int, str] = {1: "Acme"}
         self.reports: dict[int, tuple[int, str]] = {5: (1, "Q1")}
         self.stored: dict[str, bytes] = {}
+        self.uploads: dict[str, FakeUpload] = {}
+        self.begun = 0
+        self.tenant = "ctenant"
+        self.part_answers: Callable[[FakeUpload, int], httpx.Response | Exception | None] = lambda _, _number: None
+        """What a part that is sent gets instead of being stored; None: it is stored."""
         self.life = [detail("QUEUED"), detail("RUNNING", 50), detail("SUCCEEDED", 100)]
+        self.commanded: dict[str, Any] = {}
+        """What commands on imports answer, where not the import itself."""
+        self.report: bytes | None = b"record_number,position\r\n"
         self.tokens: set[str] = set()
         self.logins = 0
         self.failures: Iterator[httpx.Response | Exception | None] = iter(())
@@ -88,6 +120,10 @@ class FakeGateway:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         raw = request.read()
+        with self._lock:
+            return self._answered(request, raw)
+
+    def _answered(self, request: httpx.Request, raw: bytes) -> httpx.Response:
         self.requests.append(request)
         is_json = request.headers.get("content-type", "").startswith("application/json")
         self.bodies.append(json.loads(raw) if is_json else raw)
@@ -117,11 +153,20 @@ class FakeGateway:
             ("POST", "/api/v1/authenticate", self.authenticate, True),
             ("PUT", "/api/v1/token/refresh", lambda _: {"token": self.new_token()}, False),
             ("POST", "/api/v2/presigned-url", self.presign, False),
+            ("GET", "/api/v2/whoami", lambda _: {"tenant_cuid": self.tenant}, False),
+            ("POST", "/api/v2/uploads", self.begin_upload, False),
+            ("GET", "/api/v2/uploads/([^/]+/[^/]+)", self.list_parts, False),
+            ("POST", "/api/v2/uploads/([^/]+/[^/]+)/complete", self.complete_upload, False),
+            ("DELETE", "/api/v2/uploads/([^/]+/[^/]+)", self.abort_upload, False),
             ("PUT", "/cloud/uploads/(.+)", self.store, True),
             ("POST", r"/api/v2/client/(\d+)/report/(\d+)/preuploaded-import/(\w+)", self.start, False),
             ("GET", "/api/v2/my-imports", self.list_imports, False),
+            ("GET", "/api/v2/my-imports/([^/]+)/errors", self.list_errors, False),
+            ("GET", "/api/v2/my-imports/([^/]+)/report", self.sign_report, False),
+            ("GET", "/cloud/uploads/reports/(.+)", self.send_report, True),
             ("GET", "/api/v2/my-imports/(.+)", self.show, False),
             ("POST", "/api/v2/my-imports/(.+)/cancel", lambda _, _id: detail("CANCELLED"), False),
+            ("POST", "/api/v2/my-imports/(.+)/(pause|resume|retry|rerun|undo)", self.control, False),
             ("GET", "/api/v1/client/list", self.list_clients, False),
             ("POST", "/api/v1/client/create", self.create_client, False),
             ("GET", r"/api/v1/client/(\d+)/reports", self.list_reports, False),
@@ -139,9 +184,77 @@ class FakeGateway:
         key = f"c1/{self.bodies[-1]['name']}"
         return {"status": "success", "key": key, "url": f"{self.url}/cloud/uploads/{key}?X-Amz-Signature=s"}
 
-    def store(self, _request: httpx.Request, key: str) -> Any:
+    def begin_upload(self, _request: httpx.Request) -> Any:
+        body = self.bodies[-1]
+        self.begun += 1
+        key = f"p{self.begun}/{body['name']}"
+        self.uploads[key] = FakeUpload(body["name"], body["size"], body.get("partSize", 16))
+        return self.shown(key)
+
+    def list_parts(self, request: httpx.Request, key: str) -> Any:
+        upload = self.uploads.get(key)
+        if upload is None:
+            return refused(409, "The parts of this upload have been removed. Begin a new one.")
+        query = parse_qs(request.url.query.decode())
+        first, last = int(query["first"][0]), min(int(query["first"][0]) + int(query["limit"][0]) - 1, upload.count)
+        parts = []
+        for number in range(first, last + 1):
+            is_there = number in upload.parts
+            upload.urls += 1
+            url = f"{self.url}/cloud/uploads/{key}?partNumber={number}&serial={upload.urls}&X-Amz-Signature=s"
+            parts.append(
+                {
+                    "number": number,
+                    "offset": str((number - 1) * upload.part_size),
+                    "size": str(upload.size_of(number)),
+                    "uploaded": is_there,
+                    "url": None if is_there else url,
+                    "expiresAt": None,
+                }
+            )
+        return {"status": "success", "key": key, "parts": parts, "next": last + 1 if last < upload.count else None}
+
+    def complete_upload(self, _request: httpx.Request, key: str) -> Any:
+        upload = self.uploads[key]
+        if not upload.is_completed:
+            if len(upload.parts) < upload.count:
+                return refused(409, "Parts are missing.")
+            self.stored[key] = b"".join(upload.parts[number] for number in sorted(upload.parts))
+            upload.is_completed = True
+        return self.shown(key)
+
+    def abort_upload(self, _request: httpx.Request, key: str) -> Any:
+        answer = self.shown(key)
+        del self.uploads[key]
+        return answer
+
+    def shown(self, key: str) -> dict[str, Any]:
+        upload = self.uploads[key]
+        return {
+            "status": "success",
+            "key": key,
+            "size": str(upload.size),
+            "partSize": str(upload.part_size),
+            "partCount": upload.count,
+            "uploaded": key in self.stored,
+        }
+
+    def store(self, request: httpx.Request, key: str) -> Any:
+        if key in self.uploads:
+            return self.store_part(request, self.uploads[key])
         self.stored[key] = self.bodies[-1]
         return httpx.Response(200)
+
+    def store_part(self, request: httpx.Request, upload: FakeUpload) -> httpx.Response:
+        number = int(request.url.params["partNumber"])
+        upload.sent[number] += 1
+        answer = self.part_answers(upload, number)
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            assert int(request.headers["content-length"]) == upload.size_of(number)
+            upload.parts[number] = self.bodies[-1]
+        return answer or httpx.Response(200, headers={"ETag": f'"{number}"'})
 
     def start(self, _request: httpx.Request, _client: str, _report: str, source: str) -> Any:
         if source != "nessus":
@@ -159,6 +272,37 @@ class FakeGateway:
         if import_id != "import-1":
             return refused(404, "There is no such import.")
         return self.life.pop(0) if len(self.life) > 1 else self.life[0]
+
+    def list_errors(self, request: httpx.Request, import_id: str) -> Any:
+        """Of 5,000 rejected items the first 1,000; a page token is the number of the page's first."""
+        if import_id != "import-1":
+            return refused(404, "There is no such import.")
+        first, limit = int(request.url.params.get("page_token", "1")), int(request.url.params["limit"])
+        numbers = range(first, min(first + limit, 1_001))
+        names = {"position": "line 1", "field": "port", "code": "INVALID_PORT", "message": "x\x1by", "value": "v"}
+        return {
+            "status": "success",
+            "totalRejected": 5_000,
+            "errors": [{"recordNumber": number, **names} for number in numbers],
+            "nextPageToken": str(numbers.stop) if numbers.stop <= 1_000 else None,
+        }
+
+    def sign_report(self, _request: httpx.Request, import_id: str) -> Any:
+        if self.report is None:
+            return refused(404, f"Import {import_id} has no report.")
+        url = f"{self.url}/cloud/uploads/reports/0/{import_id}/errors.csv?X-Amz-Signature=s"
+        return {"status": "success", "url": url, "expiresAt": "2026-01-01T00:00:00.000Z"}
+
+    def send_report(self, request: httpx.Request, _key: str) -> Any:
+        if {"authorization", "x-api-key"} & set(request.headers) or "X-Amz-Signature" not in request.url.params:
+            return httpx.Response(403, content=b"<Error><Code>AccessDenied</Code></Error>")
+        return httpx.Response(200, content=self.report)
+
+    def control(self, _request: httpx.Request, import_id: str, verb: str) -> Any:
+        """The import in the state that the command leaves a queued one in."""
+        if import_id != "import-1":
+            return refused(404, "There is no such import.")
+        return self.commanded or detail("PAUSED" if verb == "pause" else "QUEUED")
 
     def list_clients(self, _request: httpx.Request) -> Any:
         return [

@@ -53,6 +53,8 @@ class FakeJobQueue:
 
     def __init__(self) -> None:
         self.messages: dict[int, Message] = {}
+        self.events: dict[str, Message] = {}
+        """By id; of an event's message, `lane` is the subject."""
         self.has_streams = False
         self.is_down = False
         self._sequence = 0
@@ -75,9 +77,24 @@ class FakeJobQueue:
             self._changed.set()
         return self._known[message_id]
 
+    async def publish_event(self, subject: str, payload: bytes, *, event_id: str, headers: dict[str, str]) -> int:
+        await self.answer()
+        if not self.has_streams:
+            raise QueueUnavailable("there is no stream")
+        carried = {**headers, "Nats-Msg-Id": event_id}
+        return self.events.setdefault(event_id, Message(len(self.events) + 1, subject, payload, carried)).sequence
+
     async def has_message(self, sequence: int) -> bool:
         await self.answer()
         return sequence in self.messages
+
+    async def is_waiting(self, lane: str, sequence: int) -> bool:
+        await self.answer()
+        return sequence in self.messages and not self.messages[sequence].num_delivered
+
+    async def remove(self, sequence: int) -> None:
+        await self.answer()
+        self.messages.pop(sequence, None)
 
     async def fetch(self, lane: str, *, timeout: float) -> FakeDelivery | None:  # noqa: ASYNC109 - as the real one
         try:
@@ -99,6 +116,7 @@ class FakeJobQueue:
     def lose_everything(self) -> None:
         """As a wiped store: no stream, no messages, no memory of message ids."""
         self.messages.clear()
+        self.events.clear()
         self._known.clear()
         self.has_streams = False
 

@@ -1,12 +1,10 @@
-"""The import commands against PostgreSQL and the object store, by gRPC."""
+"""The trigger, cancel and requeue against PostgreSQL and the object store, by gRPC."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import grpc
@@ -15,133 +13,21 @@ import pytest
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
-from psycopg.rows import dict_row
 
 from hythe.dialects.plextrac.v2 import plextrac_pb2
-from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import (
-    PlextracImporterStub,
-    add_PlextracImporterServicer_to_server,
-)
 from hythe.importer.v1 import importer_pb2
-from hythe.importer.v1.importer_pb2_grpc import ImportServiceStub, add_ImportServiceServicer_to_server
-from runtime.auth import Principal, Role
-from runtime.objects import ObjectStore
-from services.importer.dialects.plextrac import PlextracImporter
-from services.importer.engagements import Engagements
-from services.importer.imports import Imports, Thresholds
-from services.importer.service import ImportService
-from services.importer.sources import Source, Sources
-from services.importer.store.engagements import SqlEngagementStore
-from services.importer.store.imports import SqlImportStore
-from tests.fakes.audit import FakeAudit
-from tests.fakes.people import ADMIN, COLLEAGUE, IMPORTER, STRANGER
-from tests.integration.serving import connected, objects_in, reason_of, served
+from tests.fakes.people import IMPORTER
+from tests.integration.import_api import KEY, Api, as_, opened, refusal
 from tests.stack import Database
 from tests.stack import ObjectStore as Bucket
 
-if TYPE_CHECKING:  # The stubs' asynchronous types are for the type checker only.
-    from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracImporterAsyncStub
-    from hythe.importer.v1.importer_pb2_grpc import ImportServiceAsyncStub
-
-OPERATOR = Principal(tenant_id=3, user_id=30, email="operator@example.com", role=Role.ADMIN, operator=True)
-VIEWER = Principal(tenant_id=1, user_id=31, email="viewer@example.com", role=Role.VIEWER)
-PEOPLE = {
-    "importer": IMPORTER,
-    "colleague": COLLEAGUE,
-    "admin": ADMIN,
-    "stranger": STRANGER,
-    "operator": OPERATOR,
-    "viewer": VIEWER,
-}
-SOURCES = Sources(
-    [
-        Source("nessus", "Nessus", report_formats=("nessus",)),
-        Source("nmap-xml", "Nmap", asset_formats=("nmap_assets",)),
-    ]
-)
-KEY = "c0123456789012345678901234/a b.nessus"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-@dataclass
-class Api:
-    """Both faces of the service, and the tables behind them."""
-
-    native: ImportServiceAsyncStub
-    plextrac: PlextracImporterAsyncStub
-    objects: ObjectStore
-    admin: psycopg.AsyncConnection[dict[str, Any]]
-    client_id: int
-    report_id: int
-    audit: FakeAudit
-
-    async def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
-        """Past row-level security."""
-        return await (await self.admin.execute(query.encode(), parameters)).fetchall()
-
-    async def execute(self, query: str, *parameters: object) -> None:
-        await self.admin.execute(query.encode(), parameters)
-
-    async def upload(self, key: str, data: bytes, tenant_id: int = 1) -> None:
-        await self.objects.put(self.objects.object_key(key), data, "application/octet-stream")
-        await self.execute(
-            "INSERT INTO files (tenant_id, key, file_name, user_id, expires_at) VALUES (%s, %s, %s, 7, now()) "
-            "ON CONFLICT DO NOTHING",
-            tenant_id,
-            key,
-            key.partition("/")[2],
-        )
-
-    def request(self, **changes: Any) -> importer_pb2.CreateImportRequest:
-        members: dict[str, Any] = {
-            "client_id": self.client_id,
-            "report_id": self.report_id,
-            "source": "nessus",
-            "key": KEY,
-        }
-        return importer_pb2.CreateImportRequest(**(members | changes))
-
-    async def create(self, caller: str = "importer", **changes: Any) -> importer_pb2.Import:
-        reply = await self.native.CreateImport(self.request(**changes), metadata=as_(caller))
-        return getattr(reply, "import")  # type: ignore[no-any-return]
-
-
-def as_(caller: str, *more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
-    return (("authorization", caller), *more)
 
 
 @pytest.fixture
 async def api(database: Database, object_store: Bucket) -> AsyncIterator[Api]:
-    objects = objects_in(object_store)
-    connection = await psycopg.AsyncConnection.connect(database.superuser_url, autocommit=True, row_factory=dict_row)
-    async with connected(database, "hythe_importer") as adapter, connection:
-        store = SqlImportStore(adapter)
-        imports = Imports(store, objects, SOURCES, Thresholds(max_file_bytes=1_000, small_file_bytes=100))
-        engagements = Engagements(SqlEngagementStore(adapter), max_running_imports=4)
-        registrations = [
-            partial(add_ImportServiceServicer_to_server, ImportService(imports, engagements, SOURCES)),
-            partial(add_PlextracImporterServicer_to_server, PlextracImporter(imports, engagements)),
-        ]
-        audit = FakeAudit()
-        async with served(registrations, PEOPLE, audit=audit) as channel:
-            native = ImportServiceStub(channel)
-            client = await native.CreateClient(
-                importer_pb2.CreateClientRequest(name="Karbo", tags=["Web App"]), metadata=as_("importer")
-            )
-            report = await native.CreateReport(
-                importer_pb2.CreateReportRequest(client_id=client.client_id, name="Q1"), metadata=as_("importer")
-            )
-            plextrac = PlextracImporterStub(channel)
-            api = Api(native, plextrac, objects, connection, client.client_id, report.report_id, audit)
-            await api.upload(KEY, b"x" * 50)
-            yield api
-    objects.close()
-
-
-async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await call
-    return raised.value.code(), reason_of(raised.value)
+    async with opened(database, object_store) as api:
+        yield api
 
 
 async def test_a_trigger_writes_every_row_of_an_import(api: Api) -> None:
@@ -191,6 +77,21 @@ async def test_a_trigger_calls_the_dispatcher(api: Api) -> None:
         ({"key": "c2/not put"}, grpc.StatusCode.FAILED_PRECONDITION, "FILE_NOT_UPLOADED"),
         ({"key": "c3/large"}, grpc.StatusCode.OUT_OF_RANGE, "FILE_TOO_LARGE"),
         ({"key": "c4/theirs"}, grpc.StatusCode.NOT_FOUND, "UNKNOWN_KEY"),
+        (
+            {"options": importer_pb2.ImportOptions(policy=importer_pb2.Policy(max_errors=1))},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "INVALID_POLICY",
+        ),
+        (
+            {"options": importer_pb2.ImportOptions(expected_records=-1)},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "INVALID_EXPECTED_RECORDS",
+        ),
+        (
+            {"options": importer_pb2.ImportOptions(expected_sha256="0a")},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "INVALID_SHA256",
+        ),
     ],
 )
 async def test_a_refused_trigger_leaves_no_row(
@@ -249,7 +150,8 @@ async def test_a_request_id_of_another_request_is_refused(api: Api) -> None:
     await api.upload("c5/again", b"x" * 50)
     assert (await api.create(request_id="once", key="c5/again")).import_id == first.import_id
     await api.upload("c6/other", b"y" * 50)
-    for change in ({"key": "c6/other"}, {"asset_tags": ["t"]}):
+    options = importer_pb2.ImportOptions(dry_run=True)
+    for change in ({"key": "c6/other"}, {"asset_tags": ["t"]}, {"options": options}):
         assert await refusal(api.create(request_id="once", **change)) == (
             grpc.StatusCode.ALREADY_EXISTS,
             "IDEMPOTENCY_MISMATCH",
@@ -356,6 +258,45 @@ async def test_the_published_trigger(api: Api) -> None:
     assert len(await api.rows("SELECT 1 FROM imports")) == 1
 
 
+async def test_a_trigger_says_how_the_file_is_to_be_imported(api: Api) -> None:
+    payload = {
+        "key": KEY,
+        "dryRun": "true",
+        "force": True,
+        "onError": "abortAbove",
+        "maxErrors": 3,
+        "maxErrorPercent": "0.5",
+        "expectedRecords": "12",
+        "sha256": "0A" * 32,
+    }
+    request = plextrac_pb2.StartImportRequest(
+        client_id=api.client_id, report_id=api.report_id, source="nessus", payload=ParseDict(payload, Struct())
+    )
+    await api.plextrac.StartImport(request, metadata=as_("importer"))
+    (row,) = await api.rows("SELECT dry_run, force, policy, expected_sha256 FROM imports")
+    assert row == {
+        "dry_run": True,
+        "force": True,
+        "policy": {
+            "on_error": "abort_above",
+            "max_errors": 3,
+            "max_error_percent": 0.5,
+            "expected_records": 12,
+        },
+        "expected_sha256": b"\n" * 32,
+    }
+
+
+async def test_an_import_is_held_to_the_checksum_that_its_upload_was_declared_with(api: Api) -> None:
+    await api.execute("UPDATE files SET sha256 = %s", b"\n" * 32)
+    imported = await api.create()
+    assert imported.options.expected_sha256 == "0a" * 32
+    assert (await api.rows("SELECT expected_sha256 FROM imports"))[0]["expected_sha256"] == b"\n" * 32
+    same, other = (importer_pb2.ImportOptions(expected_sha256=byte * 32) for byte in ("0A", "0b"))
+    await api.create(options=same)
+    assert await refusal(api.create(options=other)) == (grpc.StatusCode.INVALID_ARGUMENT, "CHECKSUM_CONFLICT")
+
+
 async def test_a_trigger_into_report_0_is_no_asset_import(api: Api) -> None:
     request = plextrac_pb2.StartImportRequest(
         client_id=api.client_id, source="nessus", payload=ParseDict({"key": KEY}, Struct())
@@ -380,6 +321,9 @@ async def test_a_cancelled_import_reads_as_a_row_of_my_imports(api: Api) -> None
         "id": imported.import_id,
         "importId": imported.import_id,
         "state": "CANCELLED",
+        "dryRun": False,
+        "duplicateOf": None,
+        "undoneBy": None,
     }
 
 

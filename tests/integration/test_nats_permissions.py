@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from nats import connect as connect_to_nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
@@ -42,9 +43,36 @@ async def test_dispatcher_publishes_and_worker_takes_and_settles(nats_server: Na
         await worker.close()
 
 
+async def test_dispatcher_publishes_events_and_a_listener_reads_them(
+    nats_server: NatsServer, dispatcher: JobQueue
+) -> None:
+    await dispatcher.publish_event("events.7.succeeded", b"{}", event_id="a", headers={"traceparent": "x"})
+    # As docs/events.md has it.
+    client = await connect_to_nats(nats_server.url("listener"), inbox_prefix=b"_INBOX_LISTENER")
+    try:
+        reader = await client.jetstream().pull_subscribe("events.7.>", durable="mine", stream="EVENTS")
+        (message,) = await reader.fetch(1, timeout=5)
+        assert (message.subject, message.data) == ("events.7.succeeded", b"{}")
+        headers = message.headers or {}
+        assert (headers["traceparent"], headers["Nats-Msg-Id"]) == ("x", "a")
+        await message.ack_sync()
+    finally:
+        await client.close()
+
+
 @pytest.mark.parametrize(
     ("user", "subject"),
     [
+        ("worker", "events.1.succeeded"),
+        ("dispatcher", "$JS.API.STREAM.DELETE.EVENTS"),
+        ("dispatcher", "$JS.API.STREAM.PURGE.EVENTS"),
+        ("dispatcher", "$JS.API.CONSUMER.CREATE.EVENTS.mine"),
+        ("listener", "events.1.succeeded"),
+        ("listener", "imports.small"),
+        ("listener", "$JS.API.STREAM.DELETE.EVENTS"),
+        ("listener", "$JS.API.STREAM.UPDATE.EVENTS"),
+        ("listener", "$JS.API.CONSUMER.CREATE.IMPORTS.mine"),
+        ("listener", "$JS.API.CONSUMER.MSG.NEXT.IMPORTS.small"),
         ("worker", "imports.small"),
         ("worker", "$JS.API.STREAM.DELETE.IMPORTS"),
         ("worker", "$JS.API.STREAM.PURGE.IMPORTS"),
@@ -66,13 +94,18 @@ async def test_what_a_user_does_not_need_is_refused(nats_server: NatsServer, use
     assert any("permissions violation" in refusal and subject.lower() in refusal for refusal in refusals)
 
 
-@pytest.mark.parametrize("user", ["worker", "dispatcher"])
+@pytest.mark.parametrize("user", ["worker", "dispatcher", "listener"])
 async def test_nobody_listens_to_the_imports_of_others(nats_server: NatsServer, user: str) -> None:
     refusals = await errors_of(nats_server.url(user), lambda client: client.subscribe("imports.>"))
     assert any("permissions violation" in refusal for refusal in refusals)
 
 
-@pytest.mark.parametrize("user", ["operator", "worker", "dispatcher"])
+async def test_a_listener_hears_no_answer_to_anybody_else(nats_server: NatsServer) -> None:
+    refusals = await errors_of(nats_server.url("listener"), lambda client: client.subscribe("_INBOX.>"))
+    assert any("permissions violation" in refusal for refusal in refusals)
+
+
+@pytest.mark.parametrize("user", ["operator", "worker", "dispatcher", "listener"])
 async def test_wrong_password_is_refused(nats_server: NatsServer, user: str) -> None:
     url = nats_server.url(user).replace(nats_server.stack.secrets.nats[user], "wrong")
     with pytest.raises(NatsError):

@@ -30,10 +30,12 @@ from hythe.upload.v1.upload_pb2_grpc import UploadServiceStub, add_UploadService
 from runtime.auth import current_principal, current_request
 from runtime.errors import NotFound, ServiceError
 from runtime.objects import ObjectMissing, ObjectStore
+from runtime.renewal import Renewal
 from services.upload.dialects.plextrac import PlextracUpload
 from services.upload.file_imports import FileImports
 from services.upload.importer_client import ImporterClient
 from services.upload.landing import Landings
+from services.upload.part_uploads import PartUploads
 from services.upload.service import UploadService
 from services.upload.store import FileStore
 from services.upload.uploads import Uploads
@@ -50,6 +52,7 @@ if TYPE_CHECKING:  # The stubs' asynchronous types are for the type checker only
 PEOPLE = {"importer": IMPORTER, "stranger": STRANGER}
 MEBIBYTE = 1024 * 1024
 LIMIT = 40 * MEBIBYTE
+URL_LIFE = timedelta(minutes=15)
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 IMPORT_ID = "018f0000-0000-7000-8000-000000000001"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -143,13 +146,16 @@ async def api(database: Database, object_store: Bucket) -> AsyncIterator[Api]:
         objects = objects_in(object_store)
         stack.callback(objects.close)
         files = FileStore(await stack.enter_async_context(connected(database, "hythe_upload")))
-        uploads = Uploads(files, objects, max_file_bytes=LIMIT, url_life=timedelta(minutes=15))
-        file_imports = FileImports(Landings(uploads, files, objects), ImporterClient(beside, beside), wait_seconds=2)
+        uploads = Uploads(files, objects, max_file_bytes=LIMIT, url_life=URL_LIFE)
+        part_uploads = PartUploads(uploads, files, objects, url_life=URL_LIFE, life=timedelta(hours=24))
+        file_imports = FileImports(
+            Landings(uploads, files, objects), ImporterClient(beside, beside), Renewal(beside), wait_seconds=2
+        )
         channel = await stack.enter_async_context(
             served(
                 [
-                    partial(add_UploadServiceServicer_to_server, UploadService(uploads)),
-                    partial(add_PlextracUploadServicer_to_server, PlextracUpload(uploads, file_imports)),
+                    partial(add_UploadServiceServicer_to_server, UploadService(uploads, part_uploads)),
+                    partial(add_PlextracUploadServicer_to_server, PlextracUpload(uploads, part_uploads, file_imports)),
                 ],
                 PEOPLE,
             )
@@ -208,6 +214,7 @@ async def test_another_tenant_does_not_see_an_upload(api: Api) -> None:
         ({"file_name": ""}, "FIELD_REQUIRED"),
         ({"file_name": "a", "size_bytes": LIMIT + 1}, "FILE_TOO_LARGE"),
         ({"file_name": "a", "size_bytes": -1}, "INVALID_SIZE"),
+        ({"file_name": "a", "sha256": "12"}, "INVALID_SHA256"),
     ],
 )
 async def test_a_refused_upload_reserves_nothing(api: Api, members: dict[str, Any], reason: str) -> None:

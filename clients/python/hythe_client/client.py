@@ -129,11 +129,13 @@ class HytheClient:
         asset_tags: Iterable[str] = (),
         finding_tags: Iterable[str] = (),
         use_parser_actions: bool = False,
+        options: importer.ImportOptions | None = None,
         request_id: str | None = None,
     ) -> importer.Import:
         """Queue the import of an uploaded file; `report_id` is 0 for an import of client assets.
 
-        The same `request_id` gives the same import again; without one, only the repetitions of this call are safe.
+        `options`: dry run, force, what rejected items mean for the rest, and what the file must be. The same
+        `request_id` gives the same import again; without one, only the repetitions of this call are safe.
         """
         request = importer.CreateImportRequest(
             client_id=client_id,
@@ -144,6 +146,7 @@ class HytheClient:
             asset_tags=asset_tags,
             finding_tags=finding_tags,
             use_parser_actions=use_parser_actions,
+            options=options,
             request_id=request_id or str(uuid.uuid4()),
         )
         return import_of(await self.connection.call(self._import.CreateImport, request))
@@ -166,6 +169,35 @@ class HytheClient:
         """Ask an import to stop. A running one stops at its next chunk: follow it by `wait`."""
         request = importer.CancelImportRequest(import_id=import_id)
         return import_of(await self.connection.call(self._import.CancelImport, request))
+
+    async def pause_import(self, import_id: str) -> importer.Import:
+        """Stop an import so that it can go on later: a queued one at once, a running one at its next chunk."""
+        request = importer.PauseImportRequest(import_id=import_id)
+        return import_of(await self.connection.call(self._import.PauseImport, request))
+
+    async def resume_import(self, import_id: str) -> importer.Import:
+        """Let a paused import go on from where it is."""
+        request = importer.ResumeImportRequest(import_id=import_id)
+        return import_of(await self.connection.call(self._import.ResumeImport, request))
+
+    async def retry_import(self, import_id: str) -> importer.Import:
+        """Try again what did not work: the same import, or a new one that continues a failed one."""
+        request = importer.RetryImportRequest(import_id=import_id)
+        return import_of(await self.connection.call(self._import.RetryImport, request))
+
+    async def rerun_import(
+        self, import_id: str, *, options: importer.ImportOptions | None = None, request_id: str | None = None
+    ) -> importer.Import:
+        """Import the stored file of a finished import again, as a new import; `options` None: as the first time."""
+        request = importer.RerunImportRequest(
+            import_id=import_id, options=options, request_id=request_id or str(uuid.uuid4())
+        )
+        return import_of(await self.connection.call(self._import.RerunImport, request))
+
+    async def undo_import(self, import_id: str, *, dry_run: bool = False) -> importer.Import:
+        """Take a succeeded import back. Follow the import that is answered by `wait`; its `undo` says what was done."""
+        request = importer.UndoImportRequest(import_id=import_id, dry_run=dry_run)
+        return import_of(await self.connection.call(self._import.UndoImport, request))
 
     async def watch(self, import_id: str, *, patience_seconds: float = 60.0) -> AsyncIterator[importer.Import]:
         """The import now and at each change, to its terminal state.

@@ -18,12 +18,15 @@ from hythe_client.errors import HytheError, from_status
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
-# Reading, and writing what may be repeated: a second CreateUpload costs a key, CreateImport carries a request id.
+# Reading, and writing what may be repeated: a second CreateUpload costs a key, CreateImport and RerunImport carry
+# a request id, and who asks twice for a pause or a retry gets what there is.
 _REPEATABLE = [
     {"service": "hythe.status.v1.StatusService"},
     {"service": "hythe.upload.v1.UploadService"},
-    {"service": "hythe.importer.v1.ImportService", "method": "CreateImport"},
-    {"service": "hythe.importer.v1.ImportService", "method": "ListSources"},
+    *(
+        {"service": "hythe.importer.v1.ImportService", "method": method}
+        for method in ("CreateImport", "PauseImport", "RetryImport", "RerunImport", "ListSources")
+    ),
     *(
         {"service": "hythe.identity.v1.IdentityService", "method": method}
         for method in ("WhoAmI", "ListTenants", "ListUsers", "ListApiKeys", "ListWorkspaces")

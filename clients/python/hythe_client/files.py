@@ -9,7 +9,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import grpc
 import httpx
@@ -77,7 +77,15 @@ def not_readable(path: Path, error: OSError) -> HytheError:
     return HytheError(grpc.StatusCode.INVALID_ARGUMENT, FILE_NOT_READABLE, text)
 
 
-def send(http: httpx.Client, url: str, file: BinaryIO, size: int, on_sent: Callable[[int], None]) -> None:
+class Readable(Protocol):
+    """What is sent: a file, or a part of one that begins at 0."""
+
+    def seek(self, offset: int, /) -> object: ...
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def send(http: httpx.Client, url: str, file: Readable, size: int, on_sent: Callable[[int], None]) -> None:
     """One attempt. UNAVAILABLE when it may work the next time."""
     # S3 refuses chunked transfer, so the length is given. No content type: the signature binds none.
     headers = {"Content-Length": str(size)}
@@ -91,7 +99,7 @@ def send(http: httpx.Client, url: str, file: BinaryIO, size: int, on_sent: Calla
         raise refusal(answer)
 
 
-def chunks(file: BinaryIO, size: int, on_sent: Callable[[int], None]) -> Iterator[bytes]:
+def chunks(file: Readable, size: int, on_sent: Callable[[int], None]) -> Iterator[bytes]:
     """Exactly `size` bytes from the start of the file."""
     file.seek(0)
     sent = 0

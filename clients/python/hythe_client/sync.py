@@ -108,6 +108,7 @@ class SyncHytheClient:
         asset_tags: Iterable[str] = (),
         finding_tags: Iterable[str] = (),
         use_parser_actions: bool = False,
+        options: importer.ImportOptions | None = None,
         request_id: str | None = None,
     ) -> importer.Import:
         return self._run(
@@ -120,6 +121,7 @@ class SyncHytheClient:
                 asset_tags=asset_tags,
                 finding_tags=finding_tags,
                 use_parser_actions=use_parser_actions,
+                options=options,
                 request_id=request_id,
             )
         )
@@ -135,6 +137,23 @@ class SyncHytheClient:
 
     def cancel_import(self, import_id: str) -> importer.Import:
         return self._run(self._client.cancel_import(import_id))
+
+    def pause_import(self, import_id: str) -> importer.Import:
+        return self._run(self._client.pause_import(import_id))
+
+    def resume_import(self, import_id: str) -> importer.Import:
+        return self._run(self._client.resume_import(import_id))
+
+    def retry_import(self, import_id: str) -> importer.Import:
+        return self._run(self._client.retry_import(import_id))
+
+    def rerun_import(
+        self, import_id: str, *, options: importer.ImportOptions | None = None, request_id: str | None = None
+    ) -> importer.Import:
+        return self._run(self._client.rerun_import(import_id, options=options, request_id=request_id))
+
+    def undo_import(self, import_id: str, *, dry_run: bool = False) -> importer.Import:
+        return self._run(self._client.undo_import(import_id, dry_run=dry_run))
 
     def watch(self, import_id: str, *, patience_seconds: float = 60.0) -> Iterator[importer.Import]:
         return self._iterate(self._client.watch(import_id, patience_seconds=patience_seconds))

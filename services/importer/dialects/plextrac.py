@@ -1,4 +1,4 @@
-"""PlexTrac's import routes: the trigger, the cancel of ours, and what an import goes into."""
+"""PlexTrac's import routes: the trigger, the commands of ours, and what an import goes into."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
 from dialects.plextrac.bodies import client_body, idempotency_key, import_body, report_body
+from dialects.plextrac.choices import Choices, choices, undo_is_dry_run
 from dialects.plextrac.ids import cuid
 from dialects.plextrac.imports import import_started, my_import_row
 from hythe.dialects.plextrac.v2 import plextrac_pb2
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracImporterServicer
 from runtime.auth import current_principal
+from services.importer.commands import Commands
 from services.importer.engagements import Engagements
 from services.importer.imports import Imports, Trigger
 from services.importer.messages import import_message
+from services.importer.options import Changes, sha256_of
+from services.importer.policy import OnError, Options
 from services.importer.ports import NewClient, NewReport
+from services.importer.repeats import Repeats
+from services.importer.snapshot import Snapshot
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -25,14 +31,17 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class PlextracImporter(PlextracImporterServicer):
     """Converts, calls, converts back."""
 
-    def __init__(self, imports: Imports, engagements: Engagements) -> None:
+    def __init__(self, imports: Imports, commands: Commands, repeats: Repeats, engagements: Engagements) -> None:
         self._imports = imports
+        self._commands = commands
+        self._repeats = repeats
         self._engagements = engagements
 
     async def StartImport(
         self, request: plextrac_pb2.StartImportRequest, context: Context
     ) -> plextrac_pb2.ImportStarted:
-        body = import_body(MessageToDict(request.payload))
+        payload = MessageToDict(request.payload)
+        body = import_body(payload)
         trigger = Trigger(
             client_id=request.client_id,
             report_id=request.report_id,
@@ -43,13 +52,31 @@ class PlextracImporter(PlextracImporterServicer):
             finding_tags=body.options.tags.findings,
             use_parser_actions=body.options.use_parser_actions,
             request_id=idempotency_key(context.invocation_metadata()),
+            options=changes(choices(payload)).over(Options()),
         )
         snapshot = await self._imports.create(current_principal(), trigger)
         return import_started(import_message(snapshot))
 
     async def CancelMyImport(self, request: plextrac_pb2.CancelMyImportRequest, context: Context) -> Struct:
-        snapshot = await self._imports.cancel(current_principal(), request.id)
-        return struct(my_import_row(import_message(snapshot)))
+        return row(await self._commands.cancel(current_principal(), request.id))
+
+    async def PauseMyImport(self, request: plextrac_pb2.MyImportCommand, context: Context) -> Struct:
+        return row(await self._commands.pause(current_principal(), request.id))
+
+    async def ResumeMyImport(self, request: plextrac_pb2.MyImportCommand, context: Context) -> Struct:
+        return row(await self._commands.resume(current_principal(), request.id))
+
+    async def RetryMyImport(self, request: plextrac_pb2.MyImportCommand, context: Context) -> Struct:
+        return row(await self._repeats.retry(current_principal(), request.id))
+
+    async def RerunMyImport(self, request: plextrac_pb2.MyImportCommandWithBody, context: Context) -> Struct:
+        said = changes(choices(MessageToDict(request.payload)))
+        request_id = idempotency_key(context.invocation_metadata())
+        return row(await self._repeats.rerun(current_principal(), request.id, said.over, request_id))
+
+    async def UndoMyImport(self, request: plextrac_pb2.MyImportCommandWithBody, context: Context) -> Struct:
+        dry_run = undo_is_dry_run(MessageToDict(request.payload))
+        return row(await self._repeats.undo(current_principal(), request.id, dry_run=dry_run))
 
     async def CreateClient(self, request: plextrac_pb2.CreateClientRequest, context: Context) -> Struct:
         principal = current_principal()
@@ -73,6 +100,22 @@ class PlextracImporter(PlextracImporterServicer):
                 "cuid": cuid("report", principal.tenant_id, report_id),
             }
         )
+
+
+def changes(said: Choices) -> Changes:
+    return Changes(
+        dry_run=said.dry_run,
+        force=said.force,
+        on_error=OnError(said.on_error) if said.on_error else None,
+        max_errors=said.max_errors,
+        max_error_percent=said.max_error_percent,
+        expected_records=said.expected_records,
+        expected_sha256=sha256_of(said.sha256),
+    )
+
+
+def row(snapshot: Snapshot) -> Struct:
+    return struct(my_import_row(import_message(snapshot)))
 
 
 def struct(members: dict[str, Any]) -> Struct:

@@ -28,12 +28,13 @@ from services.importer.engine.frames import (
 from services.importer.engine.sandbox import limit_resources
 from services.importer.formats import registry
 from services.importer.formats.kit.format import DamagedFile, Format, Position, RecordError, WrongFormat
+from services.importer.formats.kit.redaction import redacted, shown_value
 
 HEAD_BYTES = 4096
 BATCH_BYTES = 256 * 1024
 BATCH_SECONDS = 0.4
 SENT_DEFINITIONS = 2048
-MAX_VALUE = 200
+DRAINED_BYTES = 64 * 1024
 
 # Set by the fork server's preload module.
 IS_NETWORK_DROPPED = False
@@ -97,6 +98,11 @@ class InputStream:
         self.count += len(data)
         return data
 
+    def drain(self) -> None:
+        """Reads to the end what a format had no use for: the worker's checksum is of the whole input."""
+        while self.read(DRAINED_BYTES):
+            pass
+
     def peek(self, size: int) -> bytes:
         """The first `size` bytes without using them up; fewer when the input is shorter."""
         head = b""
@@ -157,11 +163,15 @@ class Parser:
         except WrongFormat as error:
             self._send(Refused("WRONG_FORMAT", str(error), ""))
         except DamagedFile as error:
+            # What was rejected up to there is reported.
+            if not self._batch.is_empty:
+                self._flush()
             self._send(Refused(error.code, error.message, describe(error.position)))
         except MemoryError:
             self._batch = BatchWriter()
             self._send(Refused("PARSER_OUT_OF_MEMORY", "Reading the file took more memory than is allowed.", ""))
         else:
+            self._stream.drain()
             self._flush()
             self._send(Finished(read=self._read, bytes=self._stream.count))
 
@@ -216,7 +226,8 @@ def describe(position: Position) -> str:
 
 
 def _rejected(ordinal: int, position: Position, error: RecordError) -> Rejected:
-    return Rejected(ordinal, describe(position), error.field, error.code, error.message, error.value[:MAX_VALUE])
+    message, value = redacted(error.message), shown_value(error.value, error.field)
+    return Rejected(ordinal, describe(position), error.field, error.code, message, value)
 
 
 def main(reader: Connection, writer: Connection) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +28,9 @@ from schema.importer import (
     imports,
     outbox,
 )
-from services.importer.engine.ending import end
+from services.importer.engine import ending
 from services.importer.engine.failures import FencedOut
+from services.importer.engine.row_errors import keep_errors
 from services.importer.engine.target import Job
 from services.importer.model import Kind, Origin, State
 from services.importer.policy import Options, Policy
@@ -37,6 +38,14 @@ from services.importer.store.outbox import Topic
 
 LOCK_NOT_AVAILABLE = "55P03"
 MAX_CRASHES = 3
+KEEP_RESUMABLE = timedelta(hours=24)
+
+
+class Request(StrEnum):
+    """What somebody has asked of a running import."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
 
 
 class Refusal(Enum):
@@ -83,11 +92,17 @@ class Claim:
 
 
 async def claim(
-    connection: AsyncConnection, tenant_id: int, import_id: UUID, owner: str, lease: timedelta
+    connection: AsyncConnection,
+    tenant_id: int,
+    import_id: UUID,
+    owner: str,
+    lease: timedelta,
+    keep_resumable: timedelta = KEEP_RESUMABLE,
 ) -> Claim | Refusal:
     """Takes the import, or says why not. Part of the caller's transaction.
 
-    A running import whose lease is over counts as a crash; after three it is FAILED `WORKER_CRASHED`.
+    A running import whose lease is over counts as a crash; after three it is FAILED `WORKER_CRASHED`, and a retry may
+    continue it from its checkpoint for as long as `keep_resumable`.
     """
     at = (import_claims.c.tenant_id == tenant_id) & (import_claims.c.import_id == import_id)
     try:
@@ -105,9 +120,8 @@ async def claim(
         return refusal
     is_takeover = row["state"] == State.RUNNING
     if is_takeover and row["crashes"] + 1 >= MAX_CRASHES:
-        await end(
-            connection, tenant_id, import_id, State.FAILED, "WORKER_CRASHED", "Its worker died three times on it."
-        )
+        await _give_up(connection, tenant_id, import_id, keep_resumable)
+        # Fences the last worker out, should it still be there.
         await connection.execute(update(import_claims).where(at).values(attempt=attempt + 1))
         return Refusal.POISON
     attempt += 1
@@ -118,13 +132,25 @@ async def claim(
         attempt=attempt,
         owner=owner,
         target=row["target"],
-        inputs=await _inputs(connection, tenant_id, import_id),
+        inputs=await inputs_of(connection, tenant_id, import_id),
         traceparent=row["traceparent"],
         is_takeover=is_takeover,
         retries=row["retries"],
         queued_seconds=float(row["queued_seconds"]),
         lease=lease,
     )
+
+
+async def _give_up(connection: AsyncConnection, tenant_id: int, import_id: UUID, keep: timedelta) -> None:
+    await keep_errors(connection, tenant_id, import_id)
+    await ending.keep_resumable(connection, tenant_id, import_id, keep)
+    await connection.execute(
+        update(import_progress)
+        .where(import_progress.c.tenant_id == tenant_id, import_progress.c.import_id == import_id)
+        .values(phase="failed", updated_at=func.now())
+    )
+    reason = "Its worker died three times on it."
+    await ending.end(connection, tenant_id, import_id, State.FAILED, "WORKER_CRASHED", reason)
 
 
 async def _lock_import(connection: AsyncConnection, tenant_id: int, import_id: UUID) -> Any:
@@ -216,7 +242,8 @@ def _job(row: Any) -> Job:
     )
 
 
-async def _inputs(connection: AsyncConnection, tenant_id: int, import_id: UUID) -> tuple[Input, ...]:
+async def inputs_of(connection: AsyncConnection, tenant_id: int, import_id: UUID) -> tuple[Input, ...]:
+    """In reading order."""
     query = (
         select(import_inputs.c.object_key, import_inputs.c.etag, import_inputs.c.size)
         .where(import_inputs.c.tenant_id == tenant_id, import_inputs.c.import_id == import_id)
@@ -256,11 +283,15 @@ async def renew(connection: AsyncConnection, held: Claim, lease: timedelta) -> N
         raise FencedOut
 
 
-async def is_cancelled(connection: AsyncConnection, held: Claim) -> bool:
-    """Whether somebody asked it to stop."""
-    query = select(import_requests.c.requested_by).where(
-        import_requests.c.tenant_id == held.job.tenant_id,
-        import_requests.c.import_id == held.job.import_id,
-        import_requests.c.action == "cancel",
+async def requested(connection: AsyncConnection, held: Claim) -> Request | None:
+    """What somebody has asked of it; a cancel has taken the place of a pause."""
+    query = select(import_requests.c.action).where(
+        import_requests.c.tenant_id == held.job.tenant_id, import_requests.c.import_id == held.job.import_id
     )
-    return (await connection.execute(query)).first() is not None
+    action = await connection.scalar(query)
+    return Request(action) if action else None
+
+
+async def is_cancelled(connection: AsyncConnection, held: Claim) -> bool:
+    """Whether somebody asked it to stop for good."""
+    return await requested(connection, held) is Request.CANCEL

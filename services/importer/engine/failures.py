@@ -35,3 +35,7 @@ class FencedOut(Exception):
 
 class Drained(Exception):
     """The worker is going away; the import is handed over at its checkpoint."""
+
+
+class Paused(Exception):
+    """Somebody asked the import to stop for now; it goes on from its checkpoint when it is resumed."""

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
-from schema.importer import imports
-from schema.staging import errors
+from runtime.failpoints import failpoint
+from schema.importer import flip_numbers
 from services.importer import metrics
 from services.importer.engine import claims, ending, progress
 from services.importer.engine.claims import Claim
-from services.importer.engine.failures import Cancelled, FencedOut
+from services.importer.engine.duplicates import earlier_import
+from services.importer.engine.failures import Cancelled
 from services.importer.engine.progress import Progress
+from services.importer.engine.row_errors import keep_errors
 from services.importer.engine.staging import Checkpoint, Staging
 from services.importer.engine.target import Outcomes, Target
 from services.importer.model import State
-
-KEPT_ERRORS = 1_000
 
 
 class CountsDiffer(Exception):
@@ -29,29 +31,60 @@ class CountsDiffer(Exception):
     """
 
 
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """What the merge did, or the earlier import that made it superfluous."""
+
+    outcomes: Outcomes
+    duplicate_of: UUID | None = None
+
+
 async def flip(
     database: Database, target: Target, held: Claim, staging: Staging, checkpoint: Checkpoint, seen: Progress
 ) -> None:
-    """Readers see all of the import or none of it.
+    """Readers see all of the import or none of it; of a dry run they see its counters and errors.
 
-    Raises Cancelled when somebody asked for that before the last statements.
+    Raises Cancelled when somebody asked for that before the last statements. A request to pause comes too late.
     """
-
-    async def step(phase: str) -> None:
-        seen.merging(phase)
-
+    is_dry = held.job.options.dry_run
     async with database.transaction(held.job.tenant_id) as connection:
         # A merge may take longer than any RPC; the lease and the fence bound it, not the clock.
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
         await claims.hold(connection, held)
-        outcomes = await target.merge(connection, held.job, staging.names, checkpoint.family, checkpoint.tally, step)
-        _check_conservation(checkpoint, outcomes)
-        for code, message, count in outcomes.cautions:
+        failpoint("flip.before_merge")
+        trial = await connection.begin_nested() if is_dry else None
+        merged = await _merge(connection, target, held, staging, checkpoint, seen)
+        if trial is not None:
+            await trial.rollback()
+        for code, message, count in merged.outcomes.cautions:
             checkpoint.tally.caution(code, message, count)
-        await keep_errors(connection, held, staging)
+        await keep_errors(connection, held.job.tenant_id, held.job.import_id)
         seen.is_closed = True
-        await _conclude(connection, held, staging, checkpoint, outcomes)
-    _measure(progress.final_values(checkpoint.tally, outcomes))
+        await _conclude(connection, held, staging, checkpoint, merged)
+        failpoint("flip.before_commit")
+    failpoint("flip.after_commit")
+    if not is_dry:
+        _measure(progress.final_values(checkpoint.tally, merged.outcomes))
+
+
+async def _merge(
+    connection: AsyncConnection, target: Target, held: Claim, staging: Staging, checkpoint: Checkpoint, seen: Progress
+) -> _Merged:
+    async def step(phase: str) -> None:
+        seen.merging(phase)
+        failpoint("flip.step")
+
+    job, tally = held.job, checkpoint.tally
+    await step("waiting for other merges")
+    await target.lock(connection, job)
+    if checkpoint.digest is not None and not job.options.force:
+        earlier = await earlier_import(connection, job, held.target, checkpoint.digest)
+        if earlier is not None:
+            said = ("ALREADY_IMPORTED", f"The same file was imported before, by {earlier}; nothing was merged.", 1)
+            return _Merged(Outcomes(skipped=tally.staged, cautions=[said]), earlier)
+    outcomes = await target.merge(connection, job, staging.names, checkpoint.family, tally, step)
+    _check_conservation(checkpoint, outcomes)
+    return _Merged(outcomes)
 
 
 def _measure(final: dict[str, Any]) -> None:
@@ -66,29 +99,17 @@ def _check_conservation(checkpoint: Checkpoint, outcomes: Outcomes) -> None:
         raise CountsDiffer(message)
 
 
-async def keep_errors(connection: AsyncConnection, held: Claim, staging: Staging) -> None:
-    """The first rejected items become rows; all of them are in the report."""
-    statement = (
-        "INSERT INTO row_errors (tenant_id, import_id, record_number, position, field, code, message, value) "  # noqa: S608
-        "SELECT tenant_id, :import_id, ordinal, position, field, code, message, value "
-        f"FROM {staging.names[errors]} ORDER BY ordinal LIMIT :kept"  # a name made of a UUID
-    )
-    await connection.execute(text(statement), {"import_id": held.job.import_id, "kept": KEPT_ERRORS})
-
-
 async def _conclude(
-    connection: AsyncConnection, held: Claim, staging: Staging, checkpoint: Checkpoint, outcomes: Outcomes
+    connection: AsyncConnection, held: Claim, staging: Staging, checkpoint: Checkpoint, merged: _Merged
 ) -> None:
-    # The row lock makes a cancel request either visible to the next statement, or wait and find a finished import.
-    locked = await connection.execute(
-        select(imports.c.state)
-        .where(imports.c.tenant_id == held.job.tenant_id, imports.c.import_id == held.job.import_id)
-        .with_for_update()
-    )
-    if locked.scalar_one() != State.RUNNING:
-        raise FencedOut
+    tenant_id, import_id = held.job.tenant_id, held.job.import_id
+    await ending.lock(connection, tenant_id, import_id)
     if await claims.is_cancelled(connection, held):
         raise Cancelled
     await staging.drop(connection)
-    await progress.write(connection, held, progress.final_values(checkpoint.tally, outcomes))
-    await ending.end(connection, held.job.tenant_id, held.job.import_id, State.SUCCEEDED)
+    await progress.write(connection, held, progress.final_values(checkpoint.tally, merged.outcomes))
+    more: dict[str, Any] = {"duplicate_of": merged.duplicate_of}
+    if merged.duplicate_of is None and not held.job.options.dry_run:
+        # The owner's lock is held to the commit, so the numbers of an owner are in the order of its commits.
+        more["flip_number"] = flip_numbers.next_value()
+    await ending.end(connection, tenant_id, import_id, State.SUCCEEDED, more=more)

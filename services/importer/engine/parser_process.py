@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -11,7 +12,8 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any, Protocol, Self
+from multiprocessing.process import BaseProcess
+from typing import IO, Any, Protocol, Self
 
 import msgspec
 
@@ -66,6 +68,9 @@ class Feeder:
         self._is_stopping = False
         self._current: Reader | None = None
         self.error: BaseException | None = None
+        self.digest: bytes | None = None
+        """SHA-256 of all objects, one after the other, once the child has taken every byte."""
+        self._sha256 = hashlib.sha256()
         self.active_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
 
@@ -79,10 +84,16 @@ class Feeder:
         if self._current is not None:
             self._current.close()
 
+    def join(self, seconds: float) -> None:
+        """Waits until it has ended, for so long at most."""
+        self._thread.join(seconds)
+
     def _run(self) -> None:
         try:
             for open_reader in self._readers:
                 self._copy(open_reader)
+            if not self._is_stopping:
+                self.digest = self._sha256.digest()
         except BrokenPipeError:
             # The child is gone; its exit code tells the story.
             return
@@ -97,6 +108,8 @@ class Feeder:
         try:
             while not self._is_stopping and (data := reader.read(READ_BYTES)):
                 self._write(LENGTH.pack(len(data)), data)
+                # While the child is busy with them. hashlib lets go of the interpreter's lock meanwhile.
+                self._sha256.update(data)
             if not self._is_stopping:
                 self._write(LENGTH.pack(0))
         finally:
@@ -122,18 +135,20 @@ class ParserProcess:
         self._decoder = decoder
 
     async def __aenter__(self) -> Self:
-        to_child, from_worker = os.pipe(), os.pipe()
-        child_reads, child_writes = Connection(to_child[0], writable=False), Connection(from_worker[1], readable=False)
-        self._process = _context.Process(target=child.main, args=(child_reads, child_writes), daemon=True)
-        await asyncio.to_thread(self._start)
-        child_reads.close()
-        child_writes.close()
-        order = msgspec.msgpack.encode(self._order)
-        with contextlib.suppress(BrokenPipeError):
-            os.write(to_child[1], LENGTH.pack(len(order)) + order)
-        self._replies, self._transport = await _open_stream(from_worker[0])
-        self._feeder = Feeder(self._readers, to_child[1])
-        self._feeder.start()
+        with contextlib.ExitStack() as undo:
+            child_reads, write_fd = os.pipe()
+            undo.callback(os.close, write_fd)
+            read_fd, child_writes = os.pipe()
+            replies = os.fdopen(read_fd, "rb", buffering=0)
+            undo.callback(replies.close)
+            await self._start(Connection(child_reads, writable=False), Connection(child_writes, readable=False))
+            order = msgspec.msgpack.encode(self._order)
+            with contextlib.suppress(BrokenPipeError):
+                os.write(write_fd, LENGTH.pack(len(order)) + order)
+            self._replies, self._transport = await _open_stream(replies)
+            self._feeder = Feeder(self._readers, write_fd)
+            self._feeder.start()
+            undo.pop_all()
         self._heard_at = time.monotonic()
         return self
 
@@ -144,9 +159,16 @@ class ParserProcess:
             self._process.kill()
             await self._exit_code(EXIT_SECONDS)
 
-    def _start(self) -> None:
-        with _one_at_a_time:
-            self._process.start()
+    async def _start(self, child_reads: Connection, child_writes: Connection) -> None:
+        """Starts the child with its ends of the pipes.
+
+        When this is cancelled, the thread goes on and the child comes to be. It then finds the other ends closed, and
+        leaves; its own ends belong to the thread until then.
+        """
+        self._process = _context.Process(target=child.main, args=(child_reads, child_writes), daemon=True)
+        await asyncio.to_thread(_start_in_turn, self._process)
+        child_reads.close()
+        child_writes.close()
 
     async def _exit_code(self, seconds: float) -> int | None:
         """The child's exit code, as soon as it has ended; None when it still runs after `seconds`."""
@@ -157,6 +179,11 @@ class ParserProcess:
             if code is not None or time.monotonic() >= deadline:
                 return code
             await asyncio.sleep(POLL_SECONDS)
+
+    async def fed_digest(self) -> bytes | None:
+        """SHA-256 of the whole input, after the last reply; None when the child has left some of it unread."""
+        await asyncio.to_thread(self._feeder.join, EXIT_SECONDS)
+        return self._feeder.digest
 
     async def replies(self) -> AsyncIterator[Any]:
         """Each message of the child, until its pipe closes.
@@ -211,10 +238,14 @@ class ParserProcess:
         raise ImportFailure("PARSER_CRASHED", f"The parser died reading the file (exit code {code}).")
 
 
-async def _open_stream(read_fd: int) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
-    loop = asyncio.get_running_loop()
+def _start_in_turn(process: BaseProcess) -> None:
+    with _one_at_a_time:
+        process.start()
+
+
+async def _open_stream(pipe: IO[bytes]) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
     reader = asyncio.StreamReader(limit=4 * READ_BYTES)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_fd, "rb", buffering=0)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
     )
     return reader, transport

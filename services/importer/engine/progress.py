@@ -14,7 +14,7 @@ from services.importer.engine.target import Outcomes, Tally
 from services.importer.model import State
 
 READING_PERCENT = 90
-LAST_PHASES = ("done", "failed", "cancelled")
+LAST_PHASES = ("done", "failed", "cancelled", "paused")
 COLUMNS = {
     "findings": "processed_findings",
     "assets": "processed_assets",
@@ -28,7 +28,8 @@ class Progress:
 
     def __init__(self, size: int, merge_steps: int) -> None:
         self._size = size
-        self._merge_steps = merge_steps
+        # Waiting for the owner's lock is a step of the engine's own.
+        self._merge_steps = merge_steps + 1
         self._step = 0
         self.phase = "starting"
         self.tally = Tally()
@@ -36,6 +37,8 @@ class Progress:
         """True from the last statements of the flip on: its own numbers are the final ones."""
         self.has_advanced = False
         """True once this attempt has committed a checkpoint of its own."""
+        self.is_reported = False
+        """True once the report of the rejected items is as complete as it will be."""
 
     def merging(self, phase: str) -> None:
         """The next step of the flip begins."""
@@ -44,9 +47,10 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        """0 to 90 by bytes, then to 99 by flip step; 100 is for a finished import."""
+        """0 to 90 by bytes, then to 99 by flip step; 100 is for a finished import. Without a file: 0 to 99 by step."""
         if self._step:
-            return READING_PERCENT + self._step * 9 // max(self._merge_steps, 1)
+            read = READING_PERCENT if self._size else 0
+            return read + self._step * (99 - read) // max(self._merge_steps, 1)
         return READING_PERCENT * self.tally.bytes // self._size if self._size else 0
 
     def values(self) -> dict[str, Any]:
@@ -72,7 +76,8 @@ async def write(connection: AsyncConnection, held: Claim, values: Mapping[str, A
             # A report that was waiting for the flip's row lock must not write over the final numbers.
             import_progress.c.phase.not_in(LAST_PHASES),
         )
-        .values(**values, updated_at=func.now())
+        # Not the beginning of the transaction: that of a flip is older than what was told since.
+        .values(**values, updated_at=func.clock_timestamp())
     )
 
 

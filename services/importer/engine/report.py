@@ -13,22 +13,24 @@ from uuid import UUID
 from sqlalchemy import text
 
 from runtime.database import Database
+from runtime.failpoints import failpoint
 from runtime.objects import ObjectStore, StorageUnavailable
-from schema.staging import errors
+from runtime.reports import errors_report_key
 from services.importer.engine.claims import Claim
 from services.importer.engine.failures import RetryableFailure
-from services.importer.engine.staging import Staging
+from services.importer.engine.staging import has_errors, staged_errors
 from services.importer.engine.target import Tally
 
 HEADER = ("record_number", "position", "field", "code", "message", "value")
 # A spreadsheet takes a cell that begins with one of these for a formula (OWASP, CSV injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
-MAX_REPORT_BYTES = 5 * 1024**4
+# 10,000 parts of the smallest size that uploads are cut into: a larger bound makes larger parts, which are held whole.
+MAX_REPORT_BYTES = 75 * 1024**3
 
 
 def report_key(tenant_id: int, import_id: UUID) -> str:
     """The object's key below the store's prefix."""
-    return f"reports/{tenant_id}/{import_id}/errors.csv"
+    return errors_report_key(tenant_id, import_id)
 
 
 def inert(value: str) -> str:
@@ -36,27 +38,39 @@ def inert(value: str) -> str:
     return f"'{value}" if value.startswith(FORMULA_STARTS) else value
 
 
-async def write_report(database: Database, objects: ObjectStore, held: Claim, staging: Staging, tally: Tally) -> None:
-    """Streams every staged error into the report; nothing is written when none was rejected."""
-    if not tally.rejected:
+async def write_report(database: Database, objects: ObjectStore, held: Claim, tally: Tally) -> None:
+    """Streams every staged error into the report; nothing is written when there is none.
+
+    Raises RetryableFailure when the object store does not answer.
+    """
+    if not tally.rejected or not await _has_errors(database, held):
         return
     key = objects.object_key(report_key(held.job.tenant_id, held.job.import_id))
     try:
-        await objects.put_stream(key, _lines(database, held, staging), max_bytes=MAX_REPORT_BYTES)
+        failpoint("report.before_write")
+        await objects.put_stream(key, _lines(database, held), max_bytes=MAX_REPORT_BYTES)
+        failpoint("report.after_write")
     except StorageUnavailable as error:
         raise RetryableFailure("STORAGE_UNAVAILABLE", "The object store does not answer.") from error
 
 
-async def _lines(database: Database, held: Claim, staging: Staging) -> AsyncIterator[bytes]:
-    query = text(f"SELECT ordinal, position, field, code, message, value FROM {staging.names[errors]} ORDER BY ordinal")  # noqa: S608
-    yield _csv([HEADER])
+async def _has_errors(database: Database, held: Claim) -> bool:
+    """An attempt may have counted rejected items that it did not come to stage."""
+    async with database.transaction(held.job.tenant_id) as connection:
+        return await has_errors(connection, held.job.import_id)
+
+
+async def _lines(database: Database, held: Claim) -> AsyncIterator[bytes]:
+    staged = staged_errors(held.job.import_id)
+    query = text(f"SELECT ordinal, position, field, code, message, value FROM {staged} ORDER BY ordinal")  # noqa: S608
+    yield csv_lines([HEADER])
     async with database.transaction(held.job.tenant_id) as connection:
         result = await connection.stream(query)
         async for rows in result.partitions(1_000):
-            yield _csv([tuple(inert(str(value)) for value in row) for row in rows])
+            yield csv_lines([tuple(inert(str(value)) for value in row) for row in rows])
 
 
-def _csv(rows: list[tuple[str, ...]]) -> bytes:
+def csv_lines(rows: list[tuple[str, ...]]) -> bytes:
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\r\n").writerows(rows)
     return buffer.getvalue().encode()

@@ -42,6 +42,8 @@ class Checkpoint:
     format: str
     family: str
     tally: Tally
+    digest: bytes | None = None
+    """SHA-256 of all bytes of all inputs, once they have been read."""
 
 
 class Staging:
@@ -50,8 +52,9 @@ class Staging:
     def __init__(self, tenant_id: int, import_id: UUID, templates: Sequence[Table]) -> None:
         self._tenant_id = tenant_id
         self._import_id = import_id
-        self._templates = (*templates, errors)
-        self.names = {table: staged_name(table, import_id) for table in self._templates}
+        self.names = {table: staged_name(table, import_id) for table in templates}
+        self._errors = staged_errors(import_id)
+        self.all_names = (*self.names.values(), self._errors)
 
     async def prepare(self, connection: AsyncConnection) -> Checkpoint | None:
         """Makes the tables, or finds what an earlier attempt left. None: start from the beginning, on empty tables."""
@@ -59,60 +62,60 @@ class Staging:
             select(checkpoints).where(checkpoints.c.import_id == self._import_id, checkpoints.c.slice == 0)
         )
         row = found.mappings().first()
-        was_there = await self.exists(connection)
-        for table, name in self.names.items():
-            await connection.execute(
-                text(f"CREATE UNLOGGED TABLE IF NOT EXISTS {name} (LIKE {SCHEMA}.{table.name} INCLUDING DEFAULTS)")
-            )
+        if row is not None:
+            kept = msgspec.convert(row["tally"], _Kept)
+            digest = bytes.fromhex(kept.sha256) or None
+            # Without a digest the file has to be read to its end once more; what is staged stays staged.
+            is_complete = row["complete"] and digest is not None
+            return Checkpoint(row["ordinal"], is_complete, kept.format, kept.family, kept.tally, digest)
+        # A crash of PostgreSQL empties the tables and the checkpoints alike; rows without a checkpoint are of no use.
+        await self.drop(connection)
+        statements = [_creation(table, name) for table, name in self.names.items()]
         # Names the tenant for the janitor, which has nothing else after a crash of PostgreSQL.
-        await connection.execute(text(f"COMMENT ON TABLE {self.names[errors]} IS '{self._tenant_id:d}'"))
-        if row is None:
-            # A crash of PostgreSQL empties the tables and the checkpoints alike; rows without a checkpoint are of no
-            # use.
-            if was_there:
-                await connection.execute(text(f"TRUNCATE {', '.join(self.names.values())}"))
-            return None
-        kept = msgspec.convert(row["tally"], _Kept)
-        return Checkpoint(row["ordinal"], row["complete"], kept.format, kept.family, kept.tally)
+        statements.append(f"COMMENT ON TABLE {next(iter(self.names.values()))} IS '{self._tenant_id:d}'")
+        await connection.execute(text("; ".join(statements)))
+        return None
 
     async def write(
         self, connection: AsyncConnection, rows: Mapping[Table, list[tuple[Any, ...]]], rejected: Sequence[Rejected]
     ) -> None:
         """Copies one chunk in."""
         for table, table_rows in rows.items():
-            await self._copy(connection, table, table_rows)
+            await self._copy(connection, table, self.names[table], table_rows)
         if rejected:
+            # Made by the first chunk that needs it: most files have no rejected item.
+            await connection.execute(text(_creation(errors, self._errors)))
             error_rows = [
                 (self._tenant_id, 0, each.ordinal, each.position, each.field, each.code, each.message, each.value)
                 for each in rejected
             ]
-            await self._copy(connection, errors, error_rows)
+            await self._copy(connection, errors, self._errors, error_rows)
 
-    async def _copy(self, connection: AsyncConnection, table: Table, rows: list[tuple[Any, ...]]) -> None:
+    async def _copy(self, connection: AsyncConnection, table: Table, name: str, rows: list[tuple[Any, ...]]) -> None:
         if not rows:
             return
         columns = ", ".join(f'"{column.name}"' for column in table.columns)
         types = [COPY_TYPES[column.type.compile(DIALECT)] for column in table.columns]
         raw = await connection.get_raw_connection()
         driver: PsycopgConnection[Any] | Any = raw.driver_connection
-        statement = f"COPY {self.names[table]} ({columns}) FROM STDIN (FORMAT BINARY)"
+        statement = f"COPY {name} ({columns}) FROM STDIN (FORMAT BINARY)"
         async with driver.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types(types)
             for row in rows:
                 await copy.write_row(row)
 
-    async def save(
-        self, connection: AsyncConnection, *, attempt: int, ordinal: int, is_complete: bool, kept: Checkpoint
-    ) -> None:
+    async def save(self, connection: AsyncConnection, attempt: int, kept: Checkpoint) -> None:
         """Writes the checkpoint, in the transaction of its chunk."""
         values = {
             "tenant_id": self._tenant_id,
             "attempt": attempt,
             "input": 0,
-            "ordinal": ordinal,
+            "ordinal": kept.ordinal,
             "bytes": kept.tally.bytes,
-            "complete": is_complete,
-            "tally": msgspec.to_builtins(_Kept(kept.format, kept.family, kept.tally)),
+            "complete": kept.is_complete,
+            "tally": msgspec.to_builtins(
+                _Kept(kept.format, kept.family, kept.tally, kept.digest.hex() if kept.digest else "")
+            ),
             "updated_at": text("now()"),
         }
         statement = upsert(checkpoints).values(import_id=self._import_id, slice=0, **values)
@@ -126,14 +129,9 @@ class Staging:
         for name in self.names.values():
             await connection.execute(text(f"ANALYZE {name}"))
 
-    async def exists(self, connection: AsyncConnection) -> bool:
-        """Whether the tables are there."""
-        found = await connection.execute(text("SELECT to_regclass(:name)"), {"name": self.names[errors]})
-        return found.scalar_one() is not None
-
     async def drop(self, connection: AsyncConnection) -> None:
         """Leaves nothing of this import in staging."""
-        await connection.execute(text(f"DROP TABLE IF EXISTS {', '.join(self.names.values())}"))
+        await connection.execute(text(f"DROP TABLE IF EXISTS {', '.join(self.all_names)}"))
         await connection.execute(delete(checkpoints).where(checkpoints.c.import_id == self._import_id))
 
 
@@ -143,6 +141,7 @@ class _Kept(msgspec.Struct):
     format: str
     family: str
     tally: Tally
+    sha256: str = ""
 
 
 def staged_name(template: Table, import_id: UUID) -> str:
@@ -150,20 +149,29 @@ def staged_name(template: Table, import_id: UUID) -> str:
     return f'{SCHEMA}."{template.name}_{import_id.hex}"'
 
 
-async def staged_imports(connection: AsyncConnection) -> list[UUID]:
-    """Every import that has tables in staging, by their names."""
+def _creation(template: Table, name: str) -> str:
+    return f"CREATE UNLOGGED TABLE IF NOT EXISTS {name} (LIKE {SCHEMA}.{template.name} INCLUDING DEFAULTS)"
+
+
+def staged_errors(import_id: UUID) -> str:
+    """The qualified name of the table of an import's rejected items, which is there once one was staged."""
+    return staged_name(errors, import_id)
+
+
+async def has_errors(connection: AsyncConnection, import_id: UUID) -> bool:
+    """Whether a rejected item was staged."""
+    found = await connection.scalar(text("SELECT to_regclass(:name)"), {"name": staged_errors(import_id)})
+    return found is not None
+
+
+async def staged_imports(connection: AsyncConnection) -> dict[UUID, int]:
+    """Every import that has tables in staging, by their names, and its tenant, by their comments."""
     found = await connection.execute(
         text(
-            "SELECT DISTINCT right(tablename, 32) FROM pg_tables "
-            "WHERE schemaname = :schema AND tablename ~ '_[0-9a-f]{32}$'"
+            "SELECT right(relname, 32), max(obj_description(oid, 'pg_class')) FROM pg_class "
+            "WHERE relnamespace = CAST(:schema AS regnamespace) AND relkind = 'r' AND relname ~ '_[0-9a-f]{32}$' "
+            "GROUP BY 1"
         ),
         {"schema": SCHEMA},
     )
-    return [UUID(hex=name) for name in found.scalars()]
-
-
-async def tenant_of(connection: AsyncConnection, import_id: UUID) -> int:
-    """The tenant of a staged import; 0 when its tables are gone meanwhile."""
-    query = text("SELECT obj_description(to_regclass(:name), 'pg_class')")
-    found = await connection.execute(query, {"name": staged_name(errors, import_id)})
-    return int(found.scalar_one() or 0)
+    return {UUID(hex=name): int(tenant or 0) for name, tenant in found}

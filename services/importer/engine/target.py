@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.importer.engine.statements import Statements
+from services.importer.engine.undo_kinds import UndoKind
 from services.importer.model import Kind, Origin
 from services.importer.policy import Options
 
@@ -94,15 +96,26 @@ class Target(Protocol):
     record_type: Any
     templates: Sequence[Table]
     merge_steps: int
+    """How often `merge` says a step."""
+    undo_kinds: Sequence[UndoKind]
+    """Its rows as an undo sees them, children before parents."""
 
     def stager(self, job: Job, tally: Tally) -> Stager:
         """A stager that counts into `tally`."""
+
+    async def lock(self, connection: AsyncConnection, job: Job) -> None:
+        """Takes the advisory lock of the job's owner to the end of the transaction: one flip or undo at a time."""
 
     async def merge(
         self, connection: AsyncConnection, job: Job, staged: Mapping[Table, str], family: str, tally: Tally, step: Step
     ) -> Outcomes:
         """Merges staging into the target tables inside the caller's transaction.
 
-        `staged` gives the qualified name of this import's copy of each template. Takes the target's advisory lock
-        first.
+        `staged` gives the qualified name of this import's copy of each template. The caller holds the lock.
+        """
+
+    async def release(self, sql: Statements) -> None:
+        """The end of an undo: takes back what has no row of its own in `undo_kinds`, such as tags in use.
+
+        `:tenant`, `:undone` (the import), `:flip_number`, `:client` and `:report` are given.
         """

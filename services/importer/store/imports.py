@@ -5,28 +5,34 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Table, cast, delete, func, select, update
+from sqlalchemy import Select, Table, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
-from schema.importer import (
-    import_leases,
-    import_progress,
-    import_requests,
-    imports,
-    outbox,
-)
-from services.importer.model import Lane, State, sources_of
-from services.importer.ports import Earlier, Facts, Locked, Lookup
+from runtime.failpoints import failpoint
+from schema.importer import import_inputs, import_leases, import_progress, import_requests, imports, outbox
+from services.importer.model import Kind, Origin, State, sources_of
+from services.importer.ports import Earlier, Facts, Locked, Lookup, StoredInput
 from services.importer.snapshot import NewImport, Snapshot
-from services.importer.store.outbox import announce_end, call_dispatcher
+from services.importer.store.locking import lock_import
+from services.importer.store.outbox import Topic, announce_end, call_dispatcher, unused_dispatch_number
 from services.importer.store.snapshots import snapshot_of, snapshot_query
-from services.importer.store.triggers import EARLIER_IMPORT, NAMED_THINGS, QUEUE_IMPORT, given
+from services.importer.store.triggers import (
+    EARLIER_IMPORT,
+    NAMED_THINGS,
+    QUEUE_COPY,
+    QUEUE_IMPORT,
+    QUEUE_UNDO,
+    given,
+    given_import,
+)
+
+LIVE = frozenset(state for state in State if not state.is_terminal)
 
 
 class SqlImportStore:
@@ -48,13 +54,25 @@ class SqlImportStore:
             report_name=row.report_name,
             max_file_bytes=row.max_file_bytes,
             earlier=Earlier(*earlier) if earlier else None,
+            file_sha256=row.file_sha256,
+            declared_size=row.declared_size or 0,
+            file_age=row.file_age or timedelta(),
         )
+
+    async def is_read(self, tenant_id: int, object_key: str) -> bool:
+        reading = select(import_inputs.c.import_id).where(
+            import_inputs.c.tenant_id == tenant_id,
+            import_inputs.c.object_key == object_key,
+            import_inputs.c.purged_at.is_(None),
+        )
+        async with self._database.transaction(tenant_id) as connection:
+            return bool(await connection.scalar(select(reading.exists())))
 
     async def insert(self, tenant_id: int, new: NewImport) -> datetime | None:
         async with self._database.transaction(tenant_id) as connection:
-            created_at: datetime | None = await connection.scalar(
-                QUEUE_IMPORT, given(tenant_id=tenant_id, **asdict(new))
-            )
+            created_at: datetime | None = await connection.scalar(QUEUE_IMPORT, given_import(tenant_id, new))
+            failpoint("trigger.before_commit")
+        failpoint("trigger.after_commit")
         return created_at
 
     async def read(self, tenant_id: int, import_id: UUID) -> Snapshot:
@@ -65,6 +83,8 @@ class SqlImportStore:
     async def session(self, tenant_id: int) -> AsyncIterator[SqlImportSession]:
         async with self._database.transaction(tenant_id) as connection:
             yield SqlImportSession(connection, tenant_id)
+            failpoint("command.before_commit")
+        failpoint("command.after_commit")
 
 
 class SqlImportSession:
@@ -75,35 +95,7 @@ class SqlImportSession:
         self._tenant_id = tenant_id
 
     async def lock(self, import_id: UUID) -> Locked | None:
-        is_leased = (
-            select(import_leases.c.expires_at > func.now())
-            .where(import_leases.c.tenant_id == self._tenant_id, import_leases.c.import_id == import_id)
-            .scalar_subquery()
-        )
-        query = (
-            select(
-                imports.c.state,
-                imports.c.lane,
-                imports.c.client_id,
-                imports.c.user_id,
-                imports.c.traceparent,
-                func.coalesce(is_leased, False).label("has_live_lease"),
-            )
-            .where(*self._is(imports, import_id))
-            # NO KEY UPDATE: a flip that has written row errors holds the key of the import for as long as it runs.
-            .with_for_update(of=imports, key_share=True)
-        )
-        row = (await self._connection.execute(query)).one_or_none()
-        if row is None:
-            return None
-        return Locked(
-            state=State(row.state),
-            lane=Lane(row.lane),
-            client_id=row.client_id,
-            user_id=row.user_id,
-            traceparent=row.traceparent,
-            has_live_lease=row.has_live_lease,
-        )
+        return await lock_import(self._connection, self._tenant_id, import_id)
 
     async def end_cancelled(self, import_id: UUID, message: str) -> None:
         await self._connection.execute(
@@ -118,11 +110,7 @@ class SqlImportSession:
                 updated_at=func.now(),
             )
         )
-        await self._connection.execute(
-            update(import_progress)
-            .where(*self._is(import_progress, import_id))
-            .values(phase="cancelled", updated_at=func.now())
-        )
+        await self._set_phase(import_id, "cancelled")
         for table in (import_leases, import_requests):
             await self._connection.execute(delete(table).where(*self._is(table, import_id)))
         await announce_end(self._connection, self._tenant_id, import_id)
@@ -133,9 +121,43 @@ class SqlImportSession:
         )
         await self._connection.execute(
             row.on_conflict_do_update(
-                index_elements=[import_requests.c.tenant_id, import_requests.c.import_id], set_={"action": "cancel"}
+                index_elements=[import_requests.c.tenant_id, import_requests.c.import_id],
+                set_={"action": "cancel", "requested_by": user_id, "requested_at": func.now()},
+                where=import_requests.c.action != "cancel",
             )
         )
+
+    async def request_pause(self, import_id: UUID, user_id: int) -> None:
+        row = insert(import_requests).values(
+            tenant_id=self._tenant_id, import_id=import_id, action="pause", requested_by=user_id
+        )
+        await self._connection.execute(row.on_conflict_do_nothing())
+
+    async def withdraw_pause(self, import_id: UUID) -> None:
+        await self._connection.execute(
+            delete(import_requests).where(*self._is(import_requests, import_id), import_requests.c.action == "pause")
+        )
+
+    async def pause(self, import_id: UUID) -> None:
+        await self._connection.execute(
+            update(imports)
+            .where(*self._is(imports, import_id), imports.c.state == State.QUEUED)
+            .values(state=State.PAUSED, updated_at=func.now())
+        )
+        await self._set_phase(import_id, "paused")
+        await self.withdraw_pause(import_id)
+        await self._connection.execute(delete(outbox).where(*self._is(outbox, import_id), outbox.c.topic == Topic.RUN))
+        # It may have had a place at the workers, which is free now.
+        await call_dispatcher(self._connection)
+
+    async def resume(self, import_id: UUID, locked: Locked) -> None:
+        await self._connection.execute(
+            update(imports)
+            .where(*self._is(imports, import_id), imports.c.state == State.PAUSED)
+            .values(state=State.QUEUED)
+        )
+        await self._set_phase(import_id, "queued")
+        await self.dispatch_now(import_id, locked)
 
     async def dispatch_now(self, import_id: UUID, locked: Locked) -> None:
         await self._connection.execute(
@@ -146,8 +168,7 @@ class SqlImportSession:
             import_id=import_id,
             lane=locked.lane,
             traceparent=locked.traceparent,
-            # Message ids count dispatches; a row that had been lost must not begin again with ids that the queue drops.
-            dispatch_number=cast(func.extract("epoch", func.now()), Integer),
+            dispatch_number=unused_dispatch_number(),
         )
         await self._connection.execute(
             row.on_conflict_do_update(
@@ -157,9 +178,46 @@ class SqlImportSession:
         )
         await call_dispatcher(self._connection)
 
+    async def inputs(self, import_id: UUID) -> tuple[StoredInput, ...]:
+        query = (
+            select(import_inputs.c.object_key, import_inputs.c.etag, import_inputs.c.purged_at.is_not(None))
+            .where(*self._is(import_inputs, import_id))
+            .order_by(import_inputs.c.number)
+        )
+        return tuple(StoredInput(*row) for row in (await self._connection.execute(query)).all())
+
+    async def retry_of(self, import_id: UUID) -> UUID | None:
+        query = self._made_from(import_id, Origin.RETRY).where(imports.c.state.in_({*LIVE, State.SUCCEEDED}))
+        found: UUID | None = await self._connection.scalar(query)
+        return found
+
+    async def undo_of(self, import_id: UUID, *, dry_run: bool) -> UUID | None:
+        query = self._made_from(import_id, Origin.UNDO).where(imports.c.state.in_(LIVE), imports.c.dry_run == dry_run)
+        found: UUID | None = await self._connection.scalar(query)
+        return found
+
+    def _made_from(self, import_id: UUID, origin: Origin) -> Select[tuple[UUID]]:
+        return select(imports.c.import_id).where(
+            imports.c.tenant_id == self._tenant_id,
+            imports.c.origin_import_id == import_id,
+            imports.c.origin == origin,
+        )
+
+    async def add(self, new: NewImport) -> bool:
+        statement = QUEUE_UNDO if new.kind is Kind.UNDO else QUEUE_COPY
+        created_at = await self._connection.scalar(statement, given_import(self._tenant_id, new))
+        return created_at is not None
+
     async def read(self, import_id: UUID) -> Snapshot:
         query = snapshot_query().where(*self._is(imports, import_id))
         return snapshot_of((await self._connection.execute(query)).one())
+
+    async def _set_phase(self, import_id: UUID, phase: str) -> None:
+        await self._connection.execute(
+            update(import_progress)
+            .where(*self._is(import_progress, import_id))
+            .values(phase=phase, updated_at=func.now())
+        )
 
     def _is(self, table: Table, import_id: UUID) -> tuple[Any, Any]:
         return table.c.tenant_id == self._tenant_id, table.c.import_id == import_id

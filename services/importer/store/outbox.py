@@ -5,13 +5,15 @@ from __future__ import annotations
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import delete, func, literal, select
+from sqlalchemy import ColumnElement, Integer, cast, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schema.importer import imports, outbox
 
 CHANNEL = "hythe_outbox"
+DISPATCHES_OF_A_ROW = 1_000
+"""A row for an import that has had one before begins at a multiple of this: see `unused_dispatch_number`."""
 
 
 class Topic(StrEnum):
@@ -20,6 +22,15 @@ class Topic(StrEnum):
     RUN = "run"
     ENDED = "ended"
     WEBHOOK = "webhook"
+
+
+def unused_dispatch_number() -> ColumnElement[int]:
+    """Where a row that takes the place of another begins to count.
+
+    Message ids count dispatches: with those of the row before, the queue would drop its messages as repeated ones.
+    """
+    start = 1_001 + func.floor(func.random() * 2_000_000)
+    return cast(start * DISPATCHES_OF_A_ROW, Integer)
 
 
 async def call_dispatcher(connection: AsyncConnection) -> None:

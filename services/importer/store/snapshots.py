@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from sqlalchemy import Row, Select, Table, func, select
 
 from schema.importer import clients, import_progress, import_requests, imports, reports
-from services.importer.model import State
-from services.importer.snapshot import Caution, Snapshot
+from services.importer.model import Kind, Origin, State
+from services.importer.policy import Options, Policy
+from services.importer.snapshot import Caution, Snapshot, UndoCount
 
 COUNTERS = (
     "processed_bytes",
@@ -33,9 +35,9 @@ def snapshot_query() -> Select[Any]:
             imports,
             clients.c.name.label("client_name"),
             reports.c.name.label("report_name"),
-            *(progress.c[name] for name in ("attempt", "phase", "percent", "cautions", *COUNTERS)),
+            *(progress.c[name] for name in ("attempt", "phase", "percent", "cautions", "undo", *COUNTERS)),
             func.greatest(imports.c.updated_at, progress.c.updated_at).label("changed_at"),
-            import_requests.c.requested_by.is_not(None).label("cancel_requested"),
+            import_requests.c.action.label("requested"),
         )
         .join(progress, _same_import(progress))
         .join(clients, (clients.c.tenant_id == imports.c.tenant_id) & (clients.c.client_id == imports.c.client_id))
@@ -77,7 +79,23 @@ def snapshot_of(row: Row[*tuple[Any, ...]]) -> Snapshot:
         phase=row.phase,
         percent=row.percent,
         attempt=row.attempt,
-        cancel_requested=row.cancel_requested,
+        cancel_requested=row.requested == "cancel",
         counters={name: getattr(row, name) for name in COUNTERS},
         cautions=tuple(Caution(each["code"], each["message"], each["count"]) for each in row.cautions),
+        kind=Kind(row.kind),
+        options=Options(
+            dry_run=row.dry_run,
+            force=row.force,
+            policy=msgspec.convert(row.policy, Policy),
+            expected_sha256=row.expected_sha256,
+        ),
+        content_sha256=row.content_sha256,
+        duplicate_of=row.duplicate_of,
+        origin=Origin(row.origin) if row.origin else None,
+        origin_import_id=row.origin_import_id,
+        undone_by=row.undone_by,
+        undone_at=row.undone_at,
+        pause_requested=row.requested == "pause",
+        resumable_until=row.resumable_until,
+        undo=tuple(UndoCount(each["kind"], each["action"], each["reason"], each["count"]) for each in row.undo),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct
 
 from runtime.errors import InvalidArgument
@@ -29,23 +30,29 @@ async def stream_json(chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[Http
             content_type = ""
 
 
-def struct(document: Mapping[str, Any]) -> Struct:
-    """A document whole. Raises InvalidArgument when it is too long."""
+def struct(document: Mapping[str, Any], *, limited_by: str = "pagination.limit") -> Struct:
+    """A document whole. Raises InvalidArgument when it is too long; `limited_by` says what asks for less."""
     message = Struct()
     message.update(dict(document))
+    check_length(message, limited_by)
+    return message
+
+
+def list_value(items: list[Any], *, limited_by: str = "limit") -> ListValue:
+    """As struct, of a bare array."""
+    message = ListValue()
+    message.extend(items)
+    check_length(message, limited_by)
+    return message
+
+
+def check_length(message: Message, limited_by: str) -> None:
     if message.ByteSize() > MAX_ANSWER_BYTES:
         raise InvalidArgument(
             "PAGE_TOO_LARGE",
-            "The answer would be too long for one page. Ask for fewer with pagination.limit.",
-            field="pagination.limit",
+            f"The answer would be too long for one page. Ask for fewer with {limited_by}.",
+            field=limited_by,
         )
-    return message
-
-
-def list_value(items: list[Any]) -> ListValue:
-    message = ListValue()
-    message.extend(items)
-    return message
 
 
 def payload_of(message: Struct) -> dict[str, Any]:

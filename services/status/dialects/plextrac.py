@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from operator import attrgetter
 from typing import Any
 
 import grpc
@@ -13,12 +15,12 @@ from dialects.plextrac import assets as asset_shapes
 from dialects.plextrac import clients as client_shapes
 from dialects.plextrac import reports as report_shapes
 from dialects.plextrac.findings import flaw_row, scan_output
-from dialects.plextrac.import_detail import my_import_detail
+from dialects.plextrac.import_detail import my_import_detail, report_url, row_error_page, undo_item_page
 from dialects.plextrac.imports import my_import_row
 from dialects.plextrac.paging import list_body, page
 from hythe.dialects.plextrac.v2 import plextrac_pb2
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracStatusServicer
-from runtime.auth import current_principal
+from runtime.auth import current_principal, current_request
 from services.status import messages
 from services.status.assets import Assets, parse_id
 from services.status.dialects import lists
@@ -30,11 +32,15 @@ from services.status.dialects.documents import (
     write_findings,
     write_page,
 )
+from services.status.dialects.events import stream_events, write_events
 from services.status.engagements import Engagements
 from services.status.findings import Findings
+from services.status.import_reports import ImportReports
 from services.status.imports import Imports
 from services.status.json_stream import write_array
-from services.status.paging import after_import, page_size
+from services.status.model import Import
+from services.status.paging import LARGEST_BIGINT, after_import, after_number, page_size
+from services.status.watching import Watching
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Answer = AsyncIterator[HttpBody]
@@ -45,8 +51,18 @@ SHOWN_ERRORS = 100
 class PlextracStatus(PlextracStatusServicer):
     """As services.status.service, with shapes from dialects.plextrac."""
 
-    def __init__(self, imports: Imports, engagements: Engagements, findings: Findings, assets: Assets) -> None:
+    def __init__(
+        self,
+        imports: Imports,
+        reports: ImportReports,
+        watching: Watching,
+        engagements: Engagements,
+        findings: Findings,
+        assets: Assets,
+    ) -> None:
         self._imports = imports
+        self._reports = reports
+        self._watching = watching
         self._engagements = engagements
         self._findings = findings
         self._assets = assets
@@ -58,12 +74,44 @@ class PlextracStatus(PlextracStatusServicer):
         return list_value([my_import_row(messages.listed_import(row)) for row in found])
 
     async def GetMyImport(self, request: plextrac_pb2.GetMyImportRequest, context: Context) -> Struct:
-        found, errors, _ = await self._imports.list_row_errors(
-            current_principal(), request.id, after=0, size=SHOWN_ERRORS
+        return struct(await self._detail(await self._imports.get(current_principal(), request.id)))
+
+    async def WatchMyImport(self, request: plextrac_pb2.GetMyImportRequest, context: Context) -> Answer:
+        found = await self._imports.get(current_principal(), request.id)
+        async with (
+            aclosing(self._watching.watch(found, current_request().stopping)) as changes,
+            aclosing(write_events(changes, self._detail)) as events,
+        ):
+            async for body in stream_events(events):
+                yield body
+
+    async def ListMyImportErrors(self, request: plextrac_pb2.PageOfMyImport, context: Context) -> Struct:
+        found, errors, has_more = await self._imports.list_row_errors(
+            current_principal(),
+            request.id,
+            after=after_number(request.page_token, LARGEST_BIGINT),
+            size=page_size(request.limit, "limit"),
         )
-        return struct(
-            my_import_detail(messages.import_message(found), [messages.row_error_message(error) for error in errors])
+        page_, token = messages.fit(errors, has_more, messages.row_error_message, attrgetter("record_number"))
+        return struct(row_error_page(page_, token, found.counters.rejected), limited_by="limit")
+
+    async def GetMyImportReport(self, request: plextrac_pb2.GetMyImportRequest, context: Context) -> Struct:
+        signed = await self._reports.sign(current_principal(), request.id)
+        return struct(report_url(signed.url, signed.expires_at))
+
+    async def ListMyUndoItems(self, request: plextrac_pb2.PageOfMyImport, context: Context) -> Struct:
+        found, has_more = await self._imports.list_undo_items(
+            current_principal(),
+            request.id,
+            after=after_number(request.page_token, LARGEST_BIGINT),
+            size=page_size(request.limit, "limit"),
         )
+        page_, token = messages.fit(found, has_more, messages.undo_item_message, attrgetter("number"))
+        return struct(undo_item_page(page_, token), limited_by="limit")
+
+    async def _detail(self, found: Import) -> dict[str, Any]:
+        errors = await self._imports.first_row_errors(found, SHOWN_ERRORS)
+        return my_import_detail(messages.import_message(found), [messages.row_error_message(error) for error in errors])
 
     async def ListClientRows(self, request: plextrac_pb2.Empty, context: Context) -> Answer:
         async with self._engagements.all_clients(current_principal()) as batches:

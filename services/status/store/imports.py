@@ -1,4 +1,4 @@
-"""Queries over imports, their progress and their errors.
+"""Queries over imports and their progress.
 
 A list takes its page from one index of `imports` first; everything else is looked up for that page by primary key. So
 the price of a page does not depend on how many imports are stored.
@@ -43,18 +43,19 @@ from schema.importer import (
     import_requests,
     imports,
     reports,
-    row_errors,
 )
-from services.status.model import COMPLETE_PERCENT, Counters, Import, Row, RowError
+from services.status.model import COMPLETE_PERCENT, IMPORT, Counters, Import, Row
 
 COUNTERS = tuple(field.name for field in fields(Counters))
 # What an Import has as the query gives it.
-PLAIN = tuple(
-    field.name for field in fields(Import) if field.name not in {"counters", "cautions", "asset_tags", "finding_tags"}
-)
+MADE = frozenset({"counters", "cautions", "asset_tags", "finding_tags", "undo"})
+PLAIN = tuple(field.name for field in fields(Import) if field.name not in MADE)
 OWN_COLUMNS = tuple(imports.c[field.name] for field in fields(Import) if field.name in imports.c)
 # Of the page, what a list shows.
-LISTED = ("import_id", "file_name", "file_size", "state", "source", "error_code", "error_message", "error_position")
+LISTED = (
+    *("import_id", "file_name", "file_size", "state", "source", "error_code", "error_message", "error_position"),
+    *("dry_run", "duplicate_of", "undone_by"),
+)
 # A queued import waits this long before it counts as stuck.
 PATIENCE = timedelta(seconds=60)
 
@@ -89,7 +90,7 @@ async def list_own_rows(
     after: UUID | None,
     limit: int,
 ) -> list[Row]:
-    """As list_own_imports, with no more of each than a list shows, which costs a third."""
+    """As list_own_imports without undos, and with no more of each than a list shows, which costs a third."""
     statement = _own_rows(is_limited=client_ids is not None, goes_on=after is not None)
     values = _own_values(tenant_id, user_id, client_ids, after, limit)
     return list((await connection.execute(statement, values)).mappings())
@@ -131,24 +132,6 @@ async def list_tenant_imports(
     return await _read(connection, statement, values)
 
 
-async def list_row_errors(
-    connection: AsyncConnection, tenant_id: int, import_id: UUID, *, after: int, limit: int
-) -> list[RowError]:
-    """In the order of the file, beginning behind item number `after`."""
-    columns = [row_errors.c[field.name] for field in fields(RowError)]
-    statement = (
-        select(*columns)
-        .where(
-            row_errors.c.tenant_id == tenant_id,
-            row_errors.c.import_id == import_id,
-            row_errors.c.record_number > after,
-        )
-        .order_by(row_errors.c.record_number)
-        .limit(limit)
-    )
-    return [RowError(*row) for row in await connection.execute(statement)]
-
-
 # Statements are made once: to make one takes longer than to run it, and watchers run the first of them all the time.
 @cache
 def _one_import() -> Select[Any]:
@@ -165,7 +148,7 @@ def _many_imports(**what: bool) -> Select[Any]:
 
 @cache
 def _own_rows(**what: bool) -> Select[Any]:
-    page = _page(is_own=True, **what)
+    page = _page(is_own=True, has_undos=False, **what)
     progress, client, report = _of_import(import_progress, page), _client_of(page), _report_of(page)
     return (
         select(
@@ -182,6 +165,7 @@ def _own_rows(**what: bool) -> Select[Any]:
 def _page(
     *,
     is_own: bool = False,
+    has_undos: bool = True,
     is_limited: bool = False,
     goes_on: bool = False,
     has_states: bool = False,
@@ -190,6 +174,8 @@ def _page(
     page = select(*OWN_COLUMNS).where(imports.c.tenant_id == bindparam("tenant_id"))
     if is_own:
         page = page.where(imports.c.user_id == bindparam("user_id"))
+    if not has_undos:
+        page = page.where(imports.c.kind == IMPORT)
     if is_limited:
         page = page.where(imports.c.client_id == any_(bindparam("client_ids", type_=ARRAY(Integer))))
     if has_states:
@@ -217,7 +203,7 @@ def _is_stuck() -> ColumnElement[bool]:
 def _with_details(page: Subquery) -> Select[Any]:
     """The page with what stands in other tables."""
     progress, claim = _of_import(import_progress, page), _of_import(import_claims, page)
-    cancellation = _of_import(import_requests, page)
+    asked = _of_import(import_requests, page)
     client, report = _client_of(page), _report_of(page)
     return (
         select(
@@ -226,13 +212,15 @@ def _with_details(page: Subquery) -> Select[Any]:
             _percent(page, progress),
             func.coalesce(progress.c.phase, "").label("phase"),
             progress.c.cautions,
+            progress.c.undo,
             func.greatest(page.c.updated_at, progress.c.updated_at).label("updated_at"),
             func.coalesce(claim.c.attempt, 0).label("attempt"),
-            cancellation.c.import_id.is_not(None).label("cancel_requested"),
+            func.coalesce(asked.c.action == "cancel", False).label("cancel_requested"),
+            func.coalesce(asked.c.action == "pause", False).label("pause_requested"),
             func.coalesce(client.c.name, "").label("client_name"),
             func.coalesce(report.c.name, "").label("report_name"),
         )
-        .select_from(_joined(page, progress, claim, cancellation, client, report))
+        .select_from(_joined(page, progress, claim, asked, client, report))
         .order_by(page.c.import_id.desc())
     )
 
@@ -283,4 +271,5 @@ def _import(row: Any) -> Import:
         cautions=tuple(row["cautions"] or ()),
         asset_tags=tuple(row["asset_tags"]),
         finding_tags=tuple(row["finding_tags"]),
+        undo=tuple(row["undo"] or ()),
     )

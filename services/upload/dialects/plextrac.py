@@ -9,16 +9,20 @@ from urllib.parse import quote
 
 import grpc
 from google.api.httpbody_pb2 import HttpBody
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.struct_pb2 import Struct
 
 from dialects.plextrac.bodies import idempotency_key, import_options, upload_body
 from dialects.plextrac.imports import ERROR, STATUS, error_status, import_started_json
+from dialects.plextrac.uploads import multipart_body, parts_json, upload_json
 from hythe.dialects.plextrac.v2 import plextrac_pb2
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracUploadServicer
 from hythe.importer.v1 import importer_pb2
 from runtime.auth import current_principal
 from runtime.errors import InvalidArgument
 from services.upload.file_imports import FileImports, Options, Target
+from services.upload.model import File
+from services.upload.part_uploads import PartUploads
 from services.upload.uploads import Uploads
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -33,8 +37,9 @@ M = TypeVar("M", plextrac_pb2.FileChunk, plextrac_pb2.AssetFileChunk)
 class PlextracUpload(PlextracUploadServicer):
     """Converts, calls, converts back."""
 
-    def __init__(self, uploads: Uploads, imports: FileImports[importer_pb2.Import]) -> None:
+    def __init__(self, uploads: Uploads, part_uploads: PartUploads, imports: FileImports[importer_pb2.Import]) -> None:
         self._uploads = uploads
+        self._part_uploads = part_uploads
         self._imports = imports
 
     async def CreatePresignedUrl(
@@ -43,6 +48,27 @@ class PlextracUpload(PlextracUploadServicer):
         body = upload_body(MessageToDict(request.payload))
         upload, url = await self._uploads.create(current_principal(), body.name, body.size_bytes)
         return plextrac_pb2.PresignedUrl(status="success", key=upload.file.key, url=url)
+
+    async def CreateMultipart(self, request: plextrac_pb2.MultipartUploadRequest, context: Context) -> Struct:
+        body = multipart_body(MessageToDict(request.payload))
+        upload = await self._part_uploads.create(
+            current_principal(), body.name, body.size_bytes, body.sha256, body.part_size_bytes
+        )
+        return multipart_struct(upload.file, is_uploaded=False)
+
+    async def ListMultipartParts(self, request: plextrac_pb2.MultipartParts, context: Context) -> Struct:
+        parts, following = await self._part_uploads.parts(
+            current_principal(), request.key, request.first, request.limit
+        )
+        return struct(parts_json(request.key, parts, following))
+
+    async def CompleteMultipart(self, request: plextrac_pb2.MultipartUploadKey, context: Context) -> Struct:
+        upload = await self._part_uploads.complete(current_principal(), request.key)
+        return multipart_struct(upload.file, is_uploaded=upload.size_bytes is not None)
+
+    async def AbortMultipart(self, request: plextrac_pb2.MultipartUploadKey, context: Context) -> Struct:
+        file = await self._part_uploads.abort(current_principal(), request.key)
+        return multipart_struct(file, is_uploaded=False)
 
     async def ImportFile(self, request_iterator: AsyncIterable[plextrac_pb2.FileChunk], context: Context) -> HttpBody:
         first, chunks = await open_stream(request_iterator)
@@ -107,6 +133,23 @@ def finished(imported: importer_pb2.Import) -> HttpBody:
     if STATUS[imported.state] == ERROR:
         raise InvalidArgument("IMPORT_FAILED", error_status(imported) or "", import_id=imported.import_id)
     return json_body({"message": "success", **import_started_json(imported)})
+
+
+def multipart_struct(file: File, *, is_uploaded: bool) -> Struct:
+    plan = file.plan
+    return struct(
+        upload_json(
+            file.key,
+            size_bytes=file.declared_size,
+            part_size=plan.part_size if plan else 0,
+            part_count=plan.count if plan else 0,
+            is_uploaded=is_uploaded,
+        )
+    )
+
+
+def struct(members: dict[str, Any]) -> Struct:
+    return ParseDict(members, Struct())
 
 
 def deprecation_headers(target: Target) -> tuple[tuple[str, str], ...]:

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from deploy.local.ports import LOOPBACK
 
+STORED = b"record_number,position\r\n" * 100
 REFUSAL = b'<?xml version="1.0"?><Error><Code>SignatureDoesNotMatch</Code></Error>'
 
 
@@ -23,6 +24,7 @@ class ObjectServer:
     def __init__(self, port: int) -> None:
         self.port = port
         self.puts: list[Put] = []
+        self.gets: list[Put] = []
         self.refuses = False
 
     def start(self) -> None:
@@ -33,6 +35,7 @@ class ObjectServer:
 
     def reset(self) -> None:
         self.puts.clear()
+        self.gets.clear()
         self.refuses = False
 
     def stop(self) -> None:
@@ -58,6 +61,15 @@ def handler_of(objects: ObjectServer) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
             self.end_headers()
             self.wfile.write(answer)
+
+        def do_GET(self) -> None:
+            objects.gets.append(Put(self.path, {name.lower(): value for name, value in self.headers.items()}, b""))
+            self.send_response(200)
+            self.send_header("content-length", str(len(STORED)))
+            self.send_header("content-type", "text/csv; charset=utf-8")
+            self.send_header("content-disposition", 'attachment; filename="errors.csv"')
+            self.end_headers()
+            self.wfile.write(STORED)
 
         def handle_expect_100(self) -> bool:
             return True if objects.refuses else super().handle_expect_100()

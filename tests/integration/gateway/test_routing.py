@@ -113,12 +113,20 @@ def test_healthz_answers_without_a_service(rest: httpx.Client, gateway: Gateway)
     assert gateway.services.calls == []
 
 
-def test_only_put_passes_to_the_object_store(rest: httpx.Client, gateway: Gateway) -> None:
+def test_only_put_and_signed_gets_of_reports_pass_to_the_object_store(rest: httpx.Client, gateway: Gateway) -> None:
     for verb in ("GET", "POST", "DELETE", "HEAD"):
         assert rest.request(verb, "/cloud/uploads/c123/a.xml").status_code == 404
     for path in ("/cloud/other/x", "/cloud/", "/cloud/uploads"):
         assert rest.put(path, content=b"x").status_code == 404
+    signed = "?X-Amz-Signature=abc"
+    for path in ("c123/a.xml", "reports", "reports/../c123/a.xml", "c123/reports/a.csv"):
+        assert rest.get(f"/cloud/uploads/{path}{signed}").status_code == 404
+    for verb in ("POST", "DELETE", "HEAD"):
+        assert rest.request(verb, f"/cloud/uploads/reports/1/a/errors.csv{signed}").status_code == 404
+    for query in ("", "?x-amz-signature=abc", "?X-Amz-Expires=300"):
+        assert rest.get(f"/cloud/uploads/reports/1/a/errors.csv{query}").status_code == 404
     assert gateway.objects.puts == []
+    assert gateway.objects.gets == []
 
 
 def test_native_grpc_reaches_every_service(gateway: Gateway) -> None:

@@ -9,13 +9,17 @@ import pytest
 from psycopg.rows import dict_row
 
 from runtime.database import Database
+from runtime.outbound import Outbound
 from services.importer import worker
-from services.importer.engine import attempt
+from services.importer.engine import attempt, heartbeat
 from services.importer.engine.parser_process import start_fork_server
+from tests.integration.importer.desk import Desk
 from tests.integration.importer.office import Office
+from tests.integration.importer.postroom import TIMEOUT_SECONDS, PostRoom
 from tests.integration.importer.shop import Shop
 from tests.integration.importer.workbench import Bench, Engine
 from tests.integration.serving import connected, objects_in
+from tests.receiver import receiving
 from tests.stack import Database as TestDatabase
 from tests.stack import ObjectStore as Bucket
 
@@ -59,7 +63,22 @@ async def office(engine: Engine, database: TestDatabase) -> AsyncIterator[Office
 
 
 @pytest.fixture
+async def desk(office: Office, database: TestDatabase) -> AsyncIterator[Desk]:
+    async with connected(database, "hythe_importer") as importer:
+        yield Desk(office, importer)
+
+
+@pytest.fixture
+async def post_room(desk: Desk) -> AsyncIterator[PostRoom]:
+    outbound = Outbound(allow_http=True, allow_private_networks=True, timeout_seconds=TIMEOUT_SECONDS)
+    with receiving() as receiver:
+        yield PostRoom(desk, receiver, outbound)
+    await outbound.close()
+
+
+@pytest.fixture
 def shop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setattr(worker, "FETCH_SECONDS", 0.1)
-    monkeypatch.setattr(attempt, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(attempt, "WRITE_AGAIN_SECONDS", 0.02)
     return Shop(bench)

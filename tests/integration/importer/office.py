@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from runtime.database import Database
 from runtime.notifications import Listener
-from services.importer.dispatcher import Dispatcher
+from services.importer.dispatcher import Dispatcher, Duty
 from services.importer.settings import DispatchSettings
 from services.importer.store.outbox import CHANNEL
 from tests.fakes.jetstream import FakeJobQueue
@@ -20,11 +20,6 @@ from tests.integration.importer.workbench import Engine
 
 PATIENTLY = 20
 WORKER_SLOTS = 3
-
-
-class NoRetention:
-    async def run(self, stop: asyncio.Event) -> None:
-        await stop.wait()
 
 
 @dataclass
@@ -38,7 +33,7 @@ class Office:
     limits: dict[int, int] = field(default_factory=dict)
     poll_seconds: float = 60
 
-    def dispatcher(self, database: Database | None = None) -> Dispatcher:
+    def dispatcher(self, database: Database | None = None, duties: Sequence[Duty] = ()) -> Dispatcher:
         async def limit_of(tenant_id: int) -> int:
             return self.limits.get(tenant_id, 1_000)
 
@@ -51,8 +46,7 @@ class Office:
             }
         )
         listener = Listener(self.listener_url, CHANNEL)
-        retention: Any = NoRetention()
-        return Dispatcher(database or self.database, self.queue, listener, limit_of, retention, settings)
+        return Dispatcher(database or self.database, self.queue, listener, limit_of, duties, settings)
 
     async def look(self) -> list[UUID]:
         """What one look sends, in that order."""
@@ -62,10 +56,10 @@ class Office:
         return [import_of(self.queue, sequence) for sequence in self.queue.messages if sequence not in before]
 
     @asynccontextmanager
-    async def running(self, database: Database | None = None) -> AsyncIterator[None]:
+    async def running(self, database: Database | None = None, duties: Sequence[Duty] = ()) -> AsyncIterator[None]:
         """A dispatcher at work, with a connection to the database of its own when one is given."""
         stop = asyncio.Event()
-        task = asyncio.create_task(self.dispatcher(database).run(stop))
+        task = asyncio.create_task(self.dispatcher(database, duties).run(stop))
         try:
             yield
         finally:

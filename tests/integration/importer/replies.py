@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -55,3 +55,19 @@ def record_orders(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(ParserProcess, "__init__", init)
     return orders
+
+
+def after_reply(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], Awaitable[None]]) -> None:
+    """Does something once the run has dealt with so many replies of the next child, before it sees another."""
+    original = ParserProcess.replies
+    count = 0
+
+    async def replies(self: ParserProcess) -> AsyncIterator[Any]:
+        nonlocal count
+        async for reply in original(self):
+            yield reply
+            count += 1
+            if count == number:
+                await act()
+
+    monkeypatch.setattr(ParserProcess, "replies", replies)

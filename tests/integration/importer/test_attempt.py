@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -186,7 +187,7 @@ async def test_retryable_failures_end_after_five(bench: Bench, monkeypatch: pyte
     endings = []
     for _ in range(5):
         await bench.engine.admin.execute("UPDATE imports SET not_before = NULL")
-        endings.append(await bench.attempt(import_id))
+        endings.append(await bench.attempt(import_id, keep_resumable=timedelta(0)))
     assert endings == [Ending.RETRIED] * 4 + [Ending.FAILED]
     assert (await bench.row(import_id))["error_code"] == "DATABASE_UNAVAILABLE"
     await bench.assert_nothing_imported()

@@ -181,6 +181,22 @@ async def test_a_younger_or_a_live_import_of_the_same_upload_keeps_it(archive: A
     assert await archive.has_object("shared/b")
 
 
+async def test_the_log_of_deliveries_goes_at_its_own_age_but_for_what_is_still_tried(archive: Archive) -> None:
+    import_id = await archive.ended(1)
+    await archive.engine.admin.execute(
+        "WITH w AS (INSERT INTO webhooks (tenant_id, url, secret, user_id) VALUES (1, 'u', '', 1) "
+        "RETURNING webhook_id) "
+        "INSERT INTO webhook_deliveries (tenant_id, delivery_id, webhook_id, import_id, event_id, payload, state, "
+        "created_at) SELECT 1, gen_random_uuid(), webhook_id, %s, state || days, '', state, "
+        "now() - make_interval(days => days) FROM w, unnest(ARRAY['PENDING', 'DELIVERED', 'FAILED']) AS state, "
+        "unnest(ARRAY[4, 6]) AS days",
+        (import_id,),
+    )
+    await archive.sweep(keep_deliveries_days=5)
+    rows = await archive.engine.rows("SELECT event_id FROM webhook_deliveries")
+    assert {row["event_id"] for row in rows} == {"PENDING4", "DELIVERED4", "FAILED4", "PENDING6"}
+
+
 async def test_imported_data_outlives_the_history_of_its_import(archive: Archive) -> None:
     await archive.engine.imported([[Finding(key="1", number=1, title="t", severity=Severity.LOW)]])
     await archive.engine.admin.execute("UPDATE imports SET ended_at = now() - interval '41 days'")

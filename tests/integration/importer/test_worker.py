@@ -7,7 +7,7 @@ import pytest
 
 from services.importer import metrics, worker
 from services.importer.engine import janitor
-from services.importer.engine.staging import Staging
+from services.importer.engine.staging import staged_imports
 from services.importer.model import Lane
 from services.importer.targets.findings.target import FindingsTarget
 from tests.fakes.jetstream import FakeDelivery
@@ -199,6 +199,5 @@ async def test_staging_of_imports_that_have_ended_is_swept_and_of_live_ones_kept
     await engine.admin.execute("UPDATE imports SET state = 'FAILED' WHERE import_id = %s", (ended.job.import_id,))
     assert await janitor.sweep(engine.worker, {target.name: target}) == 1
     async with engine.worker.transaction(TENANT) as connection:
-        assert not await Staging(TENANT, ended.job.import_id, target.templates).exists(connection)
-        assert await Staging(TENANT, live.job.import_id, target.templates).exists(connection)
+        assert await staged_imports(connection) == {live.job.import_id: TENANT}
     assert await engine.value("SELECT import_id FROM staging.checkpoints") == live.job.import_id

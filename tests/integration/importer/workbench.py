@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing import forkserver
 from typing import Any
 from uuid import UUID
 
 import psutil
 import psycopg
+from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
 from runtime.database import Database
@@ -21,8 +24,10 @@ from services.importer.engine.attempt import Attempt, Ending
 from services.importer.engine.claims import Claim
 from services.importer.engine.flip import flip
 from services.importer.engine.frames import Rejected
+from services.importer.engine.limits import Limits
 from services.importer.engine.progress import Progress
-from services.importer.engine.runner import Limits
+from services.importer.engine.report import report_key
+from services.importer.engine.runner import Gate
 from services.importer.engine.staging import Checkpoint, Staging
 from services.importer.engine.target import Tally
 from services.importer.targets.findings.target import FindingsTarget
@@ -56,8 +61,10 @@ class Engine:
         asset_tags: Sequence[str] = (),
         finding_tags: Sequence[str] = (),
         size: int = 10,
+        force: bool = True,
+        **columns: Any,
     ) -> UUID:
-        """An import as its trigger leaves it."""
+        """An import as its trigger leaves it; `columns` are others of its row. Forced, for most tests repeat files."""
         import_id = UUID(str(uuid7()))
         await self.admin.execute(
             "INSERT INTO imports (tenant_id, import_id, client_id, report_id, target, source, key, file_name, "
@@ -66,6 +73,10 @@ class Engine:
             "'text/xml', %s, %s, 'QUEUED', 1, 'u', %s, %s)",
             (tenant, import_id, self.client_id, self.report_id, size, lane, list(asset_tags), list(finding_tags)),
         )
+        columns["force"] = force
+        changes = ", ".join(f"{column} = %s" for column in columns)
+        values = [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
+        await self.admin.execute(f"UPDATE imports SET {changes} WHERE import_id = %s".encode(), (*values, import_id))
         await self.admin.execute(
             "INSERT INTO import_inputs (tenant_id, import_id, number, object_key, etag, size) "
             "VALUES (%s, %s, 0, 'k', 'e', %s)",
@@ -101,7 +112,7 @@ class Engine:
             await claims.hold(connection, claim)
             await staging.prepare(connection)
             await staging.write(connection, stager.take(), rejected)
-            await staging.save(connection, attempt=claim.attempt, ordinal=tally.read, is_complete=True, kept=checkpoint)
+            await staging.save(connection, claim.attempt, checkpoint)
             await staging.analyze(connection)
         return staging, checkpoint
 
@@ -128,10 +139,14 @@ class Bench:
     engine: Engine
     objects: ObjectStore
     limits: Limits = dataclasses.field(default_factory=Limits)
+    gate: Gate | None = None
 
-    async def triggered(self, data: bytes, source: str = "nessus", lane: str = "small") -> UUID:
-        import_id = await self.engine.queued(size=len(data), lane=lane)
-        key = self.objects.object_key(f"{import_id}/file")
+    async def triggered(
+        self, data: bytes, source: str = "nessus", lane: str = "small", file: str = "", **columns: Any
+    ) -> UUID:
+        """An import of these bytes; of one file when `file` names it."""
+        import_id = await self.engine.queued(size=len(data), lane=lane, **columns)
+        key = self.objects.object_key(f"{file or import_id}/file")
         await self.objects.put(key, data, "application/octet-stream")
         info = await self.objects.head(key)
         await self.engine.admin.execute(
@@ -143,6 +158,14 @@ class Bench:
     async def attempt(self, import_id: UUID, draining: asyncio.Event | None = None, **limits: Any) -> Ending:
         return await self.prepared(await self.engine.claimed(import_id), draining, **limits).run()
 
+    async def ask(self, import_id: UUID, action: str) -> None:
+        """As somebody who has the import cancelled or paused."""
+        await self.engine.admin.execute(
+            "INSERT INTO import_requests (action, tenant_id, import_id, requested_by) VALUES (%s, %s, %s, 1) "
+            "ON CONFLICT (tenant_id, import_id) DO UPDATE SET action = excluded.action",
+            (action, TENANT, import_id),
+        )
+
     def prepared(self, claim: Claim, draining: asyncio.Event | None = None, **limits: Any) -> Attempt:
         return Attempt(
             self.engine.worker,
@@ -152,23 +175,37 @@ class Bench:
             dataclasses.replace(self.limits, **limits),
             draining or asyncio.Event(),
             _no_beat,
+            self.gate,
         )
 
     async def row(self, import_id: UUID) -> dict[str, Any]:
         (row,) = await self.engine.rows("SELECT * FROM imports WHERE import_id = %s", import_id)
         return row
 
+    async def report_of(self, import_id: UUID) -> list[list[str]]:
+        """The lines of the report of rejected items, without their heading."""
+        key = self.objects.object_key(report_key(TENANT, import_id))
+        with self.objects.open(key, (await self.objects.head(key)).etag) as report:
+            text = report.read(1 << 24).decode()
+        return list(csv.reader(text.splitlines()))[1:]
+
     async def assert_nothing_left(self) -> None:
         staged = "SELECT count(*) FROM pg_tables WHERE schemaname = 'staging' AND tablename ~ '[0-9a-f]{32}'"
         assert await self.engine.value(staged) == 0
         assert await self.engine.value("SELECT count(*) FROM staging.checkpoints") == 0
         assert await self.engine.value("SELECT count(*) FROM import_leases") == 0
-        assert not [each for each in psutil.Process().children(recursive=True) if "child" in " ".join(each.cmdline())]
+        assert parser_children() == []
 
     async def assert_nothing_imported(self) -> None:
         for table in ("findings", "assets", "affected_assets", "evidence"):
             assert await self.engine.value(f"SELECT count(*) FROM {table}") == 0
         await self.assert_nothing_left()
+
+
+def parser_children() -> list[psutil.Process]:
+    """Those that the fork server has made and that still live."""
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    return [each for each in psutil.Process(server).children() if each.status() != psutil.STATUS_ZOMBIE]
 
 
 async def _no_beat() -> None:

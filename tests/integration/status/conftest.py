@@ -25,9 +25,11 @@ from services.status.assets import Assets
 from services.status.dialects.plextrac import PlextracStatus
 from services.status.engagements import Engagements
 from services.status.findings import Findings
+from services.status.import_reports import ImportReports
 from services.status.imports import Imports
 from services.status.service import StatusService
 from services.status.watching import Pace, Watching
+from tests.fakes.objects import FakeObjectStore
 from tests.fakes.people import ADMIN, COLLEAGUE, IMPORTER, STRANGER
 from tests.integration.serving import connected, reason_of, served
 from tests.integration.status.rows import Rows
@@ -48,6 +50,7 @@ class Api:
     plextrac: PlextracStatusAsyncStub
     rows: Rows
     people: dict[str, Principal]
+    objects: FakeObjectStore
 
     def limit_to(self, *client_ids: int) -> Any:
         """The metadata of an admin who has grants for these clients only."""
@@ -113,10 +116,18 @@ async def api(database: Database, rows: Rows) -> AsyncIterator[Api]:
         streams = await stack.enter_async_context(connected(database, "hythe_status"))
         imports = Imports(adapter)
         watching = Watching(imports.fetch, Pace(fast=0.02, slow=0.05, repeat=0.5))
-        reading = (Engagements(adapter, streams), Findings(adapter, streams), Assets(adapter, streams))
+        objects = FakeObjectStore()
+        parts = (
+            imports,
+            ImportReports(imports, objects),
+            watching,
+            Engagements(adapter, streams),
+            Findings(adapter, streams),
+            Assets(adapter, streams),
+        )
         registrations = [
-            partial(add_StatusServiceServicer_to_server, StatusService(imports, watching, *reading)),
-            partial(add_PlextracStatusServicer_to_server, PlextracStatus(imports, *reading)),
+            partial(add_StatusServiceServicer_to_server, StatusService(*parts)),
+            partial(add_PlextracStatusServicer_to_server, PlextracStatus(*parts)),
         ]
         channel = await stack.enter_async_context(served(registrations, people))
-        yield Api(StatusServiceStub(channel), PlextracStatusStub(channel), rows, people)
+        yield Api(StatusServiceStub(channel), PlextracStatusStub(channel), rows, people, objects)

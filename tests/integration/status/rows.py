@@ -141,13 +141,34 @@ class Rows:
             "updated_at": WHEN,
         }
         values |= columns
+        if "policy" in values:
+            values["policy"] = Jsonb(values["policy"])
         self.insert("imports", import_id=import_id, client_id=client_id, report_id=report_id, **values)
         self.insert("import_claims", import_id=import_id, attempt=2)
         told = {"updated_at": WHEN} | (progress or {})
-        if "cautions" in told:
-            told["cautions"] = Jsonb(told["cautions"])
+        told |= {name: Jsonb(told[name]) for name in ("cautions", "undo") if name in told}
         self.insert("import_progress", import_id=import_id, **told)
         return import_id
+
+    def row_error(self, import_id: UUID, number: int, **columns: str) -> None:
+        told = {
+            "position": f"line {number}",
+            "field": "port",
+            "code": "INVALID_PORT",
+            "message": "The port is not a number from 0 to 65535.",
+            "value": "x",
+        }
+        self.insert("row_errors", import_id=import_id, record_number=number, **(told | columns))
+
+    def undo_item(self, undo_id: UUID, number: int, action: str, **columns: Any) -> None:
+        told: dict[str, Any] = {
+            "kind": "finding",
+            "row_id": number,
+            "name": f"Finding {number}",
+            "reason": "",
+            "by_import_id": None,
+        }
+        self.insert("undo_items", import_id=undo_id, number=number, action=action, **(told | columns))
 
     def update_import(self, import_id: UUID, state: str, percent: int) -> None:
         """A step of a worker."""

@@ -44,6 +44,9 @@ async def test_a_row_of_my_imports_has_the_published_members(api: Api) -> None:
             "id": str(import_id),
             "importId": str(import_id),
             "state": "RUNNING",
+            "dryRun": False,
+            "duplicateOf": None,
+            "undoneBy": None,
         }
     ]
 
@@ -59,9 +62,10 @@ async def test_a_finished_import_is_at_a_hundred_percent(api: Api) -> None:
 @pytest.mark.parametrize("state", ["OPEN", "QUEUED", "RUNNING", "PAUSED", "SUCCEEDED", "FAILED", "CANCELLED"])
 async def test_an_import_is_listed_as_it_is_shown(api: Api, state: str) -> None:
     client_id = api.rows.client("Karbo")
+    facts: dict[str, Any] = {"dry_run": True, "duplicate_of": uuid4(), "undone_by": uuid4()}
     error = {"error_code": "TRUNCATED", "error_message": "Too short."} if state == "FAILED" else {}
     report_id = api.rows.report(client_id, "Q1")
-    import_id = api.rows.started_import(client_id, report_id, state=state, progress={"percent": 42}, **error)
+    import_id = api.rows.started_import(client_id, report_id, state=state, progress={"percent": 42}, **error, **facts)
     shown = await api.answered(api.plextrac.GetMyImport(pb.GetMyImportRequest(id=str(import_id)), metadata=as_()))
     (row,) = await my_imports(api)
     assert row == {name: shown[name] for name in row}

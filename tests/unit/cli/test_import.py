@@ -8,7 +8,7 @@ import grpc
 import httpx
 import pytest
 
-from cli import imports
+from cli import imports, upload
 from hythe.importer.v1 import importer_pb2 as importer
 from tests.fakes.channel import FakeChannel, bare_failure, refusal
 from tests.fakes.gateway import detail, refused
@@ -152,7 +152,7 @@ def test_an_interrupted_upload_imports_nothing(terminal: Terminal, scan: Path, m
     def interrupt(*_: object, **_more: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(imports, "put_file", interrupt)
+    monkeypatch.setattr(upload, "put_file", interrupt)
     outcome = terminal.run("import", scan, "--source", "nessus", "--client", "1", "--report", "5", "--json")
     assert outcome.exit_code == 130
     assert "nothing is imported" in outcome.json["error"]["message"]
@@ -172,34 +172,12 @@ def test_what_a_file_says_never_reaches_the_terminal_raw(terminal: Terminal) -> 
     assert "\\x1b]0;owned\\x07.nessus" in printed
 
 
-def test_errors_are_listed_up_to_the_limit(terminal: Terminal) -> None:
-    from hythe.status.v1 import status_pb2 as status  # noqa: PLC0415
-
-    def answer(request: status.ListRowErrorsRequest) -> status.ListRowErrorsResponse:
-        first = int(request.page_token or 1)
-        rows = [
-            status.RowError(record_number=first + one, code="BAD_SEVERITY", message="x\x1by", field="severity")
-            for one in range(request.page_size)
-        ]
-        return status.ListRowErrorsResponse(
-            errors=rows, next_page_token=str(first + request.page_size), total_rejected=5_000
-        )
-
-    terminal.channel = FakeChannel({"/hythe.status.v1.StatusService/ListRowErrors": answer})
-    outcome = terminal.run("errors", "import-1", "--limit", "3", "--json")
-    assert outcome.json["total_rejected"] == 5_000
-    assert [row["record_number"] for row in outcome.json["errors"]] == [1, 2, 3]
-    shown = terminal.run("errors", "import-1", "--limit", "3")
-    assert "5,000 items rejected, 3 shown." in shown.stdout
-    assert "x\\x1by" in shown.stdout
-
-
 def test_a_refused_rpc_is_one_line_with_the_reason_of_the_server(terminal: Terminal) -> None:
     def refuse(_: Any) -> None:
         raise refusal(grpc.StatusCode.NOT_FOUND, "IMPORT_NOT_FOUND", "There is no such import.")
 
-    terminal.channel = FakeChannel({"/hythe.status.v1.StatusService/ListRowErrors": refuse})
-    outcome = terminal.run("errors", "nope")
+    terminal.channel = FakeChannel({LIST_SOURCES: refuse})
+    outcome = terminal.run("sources")
     assert (outcome.exit_code, outcome.stderr) == (2, "Error: There is no such import.\n")
-    outcome = terminal.run("errors", "nope", "--json")
+    outcome = terminal.run("sources", "--json")
     assert outcome.json == {"error": {"message": "There is no such import.", "reason": "IMPORT_NOT_FOUND"}}

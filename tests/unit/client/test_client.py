@@ -101,6 +101,25 @@ async def test_create_import_makes_up_a_request_id_so_that_repeating_is_safe() -
     assert third == "mine"
 
 
+@pytest.mark.parametrize("verb", ["Cancel", "Pause", "Resume", "Retry", "Rerun", "Undo"])
+async def test_every_command_names_the_import_and_answers_one(verb: str) -> None:
+    reply = getattr(importer, f"{verb}ImportResponse")(**{"import": importer.Import(import_id="new")})
+    hythe, channel = client({f"/hythe.importer.v1.ImportService/{verb}Import": lambda _: reply})
+    assert (await getattr(hythe, f"{verb.lower()}_import")("a")).import_id == "new"
+    [request] = channel.asked(f"{verb}Import")
+    assert request.import_id == "a"
+
+
+async def test_a_rerun_carries_its_options_and_a_request_id_of_its_own() -> None:
+    hythe, channel = client({"/hythe.importer.v1.ImportService/RerunImport": lambda _: importer.RerunImportResponse()})
+    options = importer.ImportOptions(dry_run=True)
+    await hythe.rerun_import("a")
+    await hythe.rerun_import("a", options=options, request_id="mine")
+    first, second = channel.asked("RerunImport")
+    assert (first.HasField("options"), bool(first.request_id)) == (False, True)
+    assert (second.options, second.request_id) == (options, "mine")
+
+
 async def test_paging_goes_on_to_the_last_page() -> None:
     pages = {"": ([1, 2], "p2"), "p2": ([], "p3"), "p3": ([3], "")}
 

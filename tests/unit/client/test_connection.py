@@ -37,11 +37,30 @@ def test_what_changes_something_for_good_is_not_repeated() -> None:
     changing = {
         (service, method)
         for service, method in METHODS
-        if method.startswith(("Create", "Set", "Rotate", "Cancel", "Requeue", "Authenticate"))
+        if method.startswith(
+            (
+                "Create",
+                "Set",
+                "Rotate",
+                "Cancel",
+                "Requeue",
+                "Authenticate",
+                "Pause",
+                "Resume",
+                "Retry",
+                "Rerun",
+                "Undo",
+            )
+        )
     }
-    # CreateImport carries a request id, and an unused upload slot goes by itself.
+    # CreateImport and RerunImport carry a request id, a second pause or retry gets what the first has made, and an
+    # unused upload slot goes by itself.
     assert repeated() & changing == {
         ("hythe.importer.v1.ImportService", "CreateImport"),
+        ("hythe.importer.v1.ImportService", "PauseImport"),
+        ("hythe.importer.v1.ImportService", "RerunImport"),
+        ("hythe.importer.v1.ImportService", "RetryImport"),
+        ("hythe.upload.v1.UploadService", "CreateMultipartUpload"),
         ("hythe.upload.v1.UploadService", "CreateUpload"),
     }
 

@@ -95,6 +95,7 @@ def test_each_service_gets_only_its_own_credentials(tmp_path: Path) -> None:
     told = {name: environment(instance, secrets, name) for name in MODULES}
     assert [name for name in told if "HYTHE_NATS_URL" in told[name]] == ["importer", "worker"]
     assert [name for name in told if "HYTHE_JWT_PRIVATE_KEY_FILE" in told[name]] == ["identity"]
+    assert [name for name in told if "HYTHE_SECRETS_KEY" in told[name]] == ["importer"]
     assert "HYTHE_S3_SECRET_KEY" not in told["identity"]
     for name, variables in told.items():
         assert f"//hythe_{name}:" in variables["HYTHE_DATABASE_URL"]

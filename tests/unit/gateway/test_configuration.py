@@ -133,7 +133,7 @@ def test_the_script_knows_every_path_variable(methods: dict[str, MethodDescripto
         name.replace("_", "")
         for method in methods.values()
         for path in rest_paths(method)
-        for name in re.findall(r"\{(\w+)\}", path)
+        for name in re.findall(r"\{(\w+)[=}]", path)
     }
     table = re.search(r"PATH_VARIABLES = \{(.*?)\}", (FOLDER / "gateway.lua").read_text(), re.DOTALL)
 
@@ -150,10 +150,10 @@ def test_no_query_parameter_has_the_name_of_a_path_variable(methods: dict[str, M
         for message in file.message_type
     }
     paths = {name: " ".join(rest_paths(method)) for name, method in methods.items()}
-    variables = set(re.findall(r"\{(\w+)\}", " ".join(paths.values())))
+    variables = set(re.findall(r"\{(\w+)[=}]", " ".join(paths.values())))
     for name, method in methods.items():
         if paths[name]:
-            in_query = fields[method.input_type] - set(re.findall(r"\{(\w+)\}", paths[name]))
+            in_query = fields[method.input_type] - set(re.findall(r"\{(\w+)[=}]", paths[name]))
             assert not in_query & variables, name
 
 

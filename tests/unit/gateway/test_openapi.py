@@ -96,6 +96,11 @@ def test_the_document_is_valid_openapi(committed: dict[str, Any]) -> None:
     assert list(OpenAPIV31SpecValidator(committed).iter_errors()) == []
 
 
+def test_a_path_variable_of_several_segments_is_so_many_parameters(committed: dict[str, Any]) -> None:
+    operation = committed["paths"]["/api/v2/uploads/{key1}/{key2}/complete"]["post"]
+    assert [parameter["name"] for parameter in operation["parameters"]] == ["key1", "key2"]
+
+
 def test_a_schema_written_by_hand_has_every_member_of_its_message() -> None:
     contract = read_contract(PROTOS)
     shapes = json.loads((PROTOS / PLEXTRAC.shapes).read_text())

@@ -14,8 +14,9 @@ def test_a_page_has_a_size_that_is_asked_for_within_bounds(asked: int, given: in
 
 
 def test_a_negative_size_is_refused() -> None:
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(InvalidArgument) as refusal:
         checked_size(-1)
+    assert refusal.value.reason == "INVALID_PAGE_SIZE"
 
 
 def test_a_page_that_is_not_the_last_names_its_last_item() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from services.importer.dispatcher import delay_after
 from services.importer.settings import DispatchSettings
+from services.importer.store.outbox import DISPATCHES_OF_A_ROW
 
 
 def settings(**changes: Any) -> DispatchSettings:
@@ -20,8 +21,9 @@ def test_the_wait_doubles_from_one_minute_to_ten(dispatches: int, seconds: float
     assert delay_after(dispatches, settings()) == timedelta(seconds=seconds)
 
 
-def test_an_import_that_was_requeued_with_a_very_high_number_waits_the_longest_time() -> None:
-    assert delay_after(1_800_000_000, settings()) == timedelta(seconds=600)
+def test_an_import_whose_row_was_made_anew_waits_like_a_new_one() -> None:
+    start = 1_801 * DISPATCHES_OF_A_ROW
+    assert [delay_after(start + sent, settings()).total_seconds() for sent in (1, 2, 1_000)] == [60, 120, 600]
 
 
 def test_both_ends_are_settings() -> None:

@@ -497,7 +497,7 @@ async def test_metrics_count_calls_by_method_and_status(running: Running) -> Non
     await running.stub.WhoAmI(identity_pb2.WhoAmIRequest(), metadata=signed())
     text = await asyncio.to_thread(running.metrics)
     assert (
-        'rpc_server_call_duration_seconds_count{rpc_method="hythe.identity.v1.IdentityService/WhoAmI",rpc_status_code="OK"}'
+        'hythe_rpc_server_call_duration_seconds_count{rpc_method="hythe.identity.v1.IdentityService/WhoAmI",rpc_status_code="OK"}'
         in text
     )
 

@@ -153,6 +153,17 @@ async def test_whoever_comes_late_hears_at_once_what_the_poller_knows() -> None:
     await first.aclose()
 
 
+async def test_whoever_was_told_of_a_later_time_still_hears_at_once_of_the_end() -> None:
+    """The clock of a worker's transaction may be behind that of its progress."""
+    everyone = Watching(Story(DONE).fetch, PACE)
+    first = everyone.watch(QUEUED, asyncio.Event())
+    await anext(first)
+    assert (await anext(first)).state == "SUCCEEDED"
+    async with asyncio.timeout(PACE.repeat / 2):
+        assert await told(everyone.watch(later(5, state="RUNNING"), asyncio.Event())) == ["RUNNING", "SUCCEEDED"]
+    await first.aclose()
+
+
 async def test_a_drain_ends_a_watch_with_a_word_to_come_back() -> None:
     stopping = asyncio.Event()
     stream = Watching(Story(QUEUED).fetch, PACE).watch(QUEUED, stopping)

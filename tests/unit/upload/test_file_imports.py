@@ -10,7 +10,16 @@ from datetime import timedelta
 import pytest
 
 from runtime.auth import Principal
-from runtime.errors import Internal, InvalidArgument, NotFound, PayloadTooLarge, ServiceError, Unavailable
+from runtime.context import noted_variable
+from runtime.errors import (
+    Internal,
+    InvalidArgument,
+    NotFound,
+    PayloadTooLarge,
+    ServiceError,
+    Unauthenticated,
+    Unavailable,
+)
 from services.upload.file_imports import FileImports, ImportCommand, Options, Target
 from services.upload.landing import Landings
 from services.upload.uploads import Uploads
@@ -26,6 +35,22 @@ BODY = form(file_part(b"<data/>"), field_part("tags", "t"))
 @dataclass
 class FakeImport:
     key: str
+    import_id: str = "i"
+
+
+class FakeRenewal:
+    """Counts the pieces of bodies that went by; `error` comes instead of the next."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.error: ServiceError | None = None
+
+    async def through(self, items: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for item in items:
+            if self.error is not None:
+                raise self.error
+            self.seen += 1
+            yield item
 
 
 class FakeImporter:
@@ -62,7 +87,9 @@ class Dock:
         self.objects = FakeObjectStore()
         self.importer = FakeImporter()
         uploads = Uploads(self.files, self.objects, max_file_bytes=limit, url_life=timedelta(minutes=15))
-        self.imports = FileImports(Landings(uploads, self.files, self.objects), self.importer, wait_seconds=60)
+        self.renewal = FakeRenewal()
+        landings = Landings(uploads, self.files, self.objects)
+        self.imports = FileImports(landings, self.importer, self.renewal, wait_seconds=60)
 
     async def start(
         self,
@@ -201,6 +228,32 @@ async def test_what_cannot_be_removed_does_not_hide_why(dock: Dock) -> None:
 
     with pytest.raises(InvalidArgument):
         await dock.start(body())
+
+
+async def test_the_credential_is_looked_after_while_the_body_arrives(dock: Dock) -> None:
+    await dock.start(pieces(BODY, 10))
+    assert dock.renewal.seen == len(list(range(0, len(BODY), 10)))
+
+
+async def test_a_body_whose_sender_is_disabled_meanwhile_leaves_nothing_behind(dock: Dock) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        async for piece in pieces(BODY, 150):
+            yield piece
+            dock.renewal.error = Unauthenticated("INVALID_CREDENTIAL", "no")
+
+    with pytest.raises(Unauthenticated):
+        await dock.start(body())
+    assert dock.renewal.seen == 1
+    assert dock.is_clean
+    assert not dock.importer.commands
+
+
+async def test_the_audit_log_is_told_what_was_made(dock: Dock) -> None:
+    noted: dict[str, str] = {}
+    token = noted_variable.set(noted)
+    await dock.start(pieces(BODY, 64))
+    noted_variable.reset(token)
+    assert noted == {"key": dock.importer.commands[0].key, "import_id": "i"}
 
 
 async def test_the_wait_is_the_setting(dock: Dock) -> None:

@@ -81,22 +81,26 @@ class JsonShape(_message.Message):
     REQUEST_FIELD_NUMBER: _builtins.int
     RESPONSE_FIELD_NUMBER: _builtins.int
     REQUEST_MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    RESPONSE_MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     request: _builtins.str
     """Name of a schema in the dialect's schema file beside the proto (`schemas.json`), of the request body."""
     response: _builtins.str
     """The same for the answer."""
     request_media_type: _builtins.str
     """Media type of the request body when it is not `application/json`."""
+    response_media_type: _builtins.str
+    """The same for the answer."""
     def __init__(
         self,
         *,
         request: _builtins.str = ...,
         response: _builtins.str = ...,
         request_media_type: _builtins.str = ...,
+        response_media_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "request_media_type", b"request_media_type", "response", b"response"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "request_media_type", b"request_media_type", "response", b"response", "response_media_type", b"response_media_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,7 +50,7 @@ class DamagedFile(Exception):
 
 
 class RecordError(Exception):
-    """One item cannot be used; the import goes on. `value` is the offending text, cut by the engine."""
+    """One item cannot be used; the import goes on. `value` is the offending text: the engine cuts and redacts it."""
 
     def __init__(self, code: str, field: str, message: str, value: str = "") -> None:
         super().__init__(message)

@@ -49,7 +49,7 @@ def finding_key(native_id: str | None, title: str) -> str:
 
 def title_number(title: str) -> int:
     """PlexTrac's finding number of a title: its SHA-256 modulo 10**8."""
-    return int(digest(title), 16) % _TITLE_NUMBERS
+    return int.from_bytes(hashlib.sha256(title.encode("utf-8", "replace")).digest(), "big") % _TITLE_NUMBERS
 
 
 def public_number(native_id: str, title: str) -> int:

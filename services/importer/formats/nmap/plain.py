@@ -11,21 +11,12 @@ All repetition in the patterns is possessive, so that none of them takes more th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from services.importer.formats.kit.memo import Memo
 from services.importer.formats.kit.xmltext import has_common_references, has_noncharacter, resolved
-from services.importer.formats.nmap.report import (
-    SCRIPT_ID,
-    SYSTEMS_LIMIT,
-    Findings,
-    Group,
-    HostSeen,
-    PortSeen,
-    Row,
-    Script,
-    Service,
-)
+from services.importer.formats.nmap.findings import Findings, Row
+from services.importer.formats.nmap.listing import SCRIPT_ID, listing_in
+from services.importer.formats.nmap.report import SYSTEMS_LIMIT, Group, HostSeen, PortSeen, Script, Service
 
 # No control character: XML forbids most of them, and turns line breaks into spaces.
 _VALUE = r'[^"<\x00-\x1f]*+'
@@ -88,7 +79,7 @@ _PORT = re.compile(rf'protocol="({_VALUE})" portid="({_VALUE})">')
 _ABOUT_PORT = re.compile(
     _tag("state", "*state reason reason_ttl? reason_ip?") + rf"(?:{_element('service', _SERVICE, _CPE)})?+"
 )
-_SCRIPTS = re.compile(_any(_SCRIPT))
+_ONE_SCRIPT = re.compile(rf"{_SCRIPT}\n?+")
 _PORT_END = "</port>"
 _TAIL = re.compile(
     rf"\n?+(?P<system>{_SYSTEM})?+\n?+"
@@ -112,7 +103,11 @@ _DEVICES = re.compile(_tag("osclass", "*type", ""))
 # What a port takes in memory besides its text.
 _PORT_BYTES = 800
 _KNOWN_BYTES = 6 << 20
+_SEEN_ONCE = 10_000
+# What a script takes, once it is read, for each byte of it.
+_SCRIPT_TIMES = 5
 
+_SCRIPT_BEGIN = "<script "
 _VULNERS_TAG = f'<script id="{SCRIPT_ID}"'
 _VULNERS = re.compile(rf'<script id="{SCRIPT_ID}" output="({_VALUE})"( ?+/>|>)')
 _GROUPS = re.compile(_tag("table", "*key?", rf"(?: ?+/>|>\n?+({_any(_ELEM, _ROW)})</table>)"))
@@ -120,12 +115,17 @@ _ELEMS = re.compile(_tag("elem", "*key?", f">({_TEXT})</elem>"))
 
 
 class Plain:
-    """Reads plain hosts, and remembers ports, and states with services, that were seen before, by their text."""
+    """Reads plain hosts, and remembers ports, services and scripts that were seen before, by their text."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
+        # By the text of the whole port where it has no script, else by what stands before its scripts: the same text is
+        # well-formed in one of these places only.
         self._ports: Memo[str, PortSeen] = Memo(_KNOWN_BYTES)
+        self._heads: Memo[str, PortSeen] = Memo(_KNOWN_BYTES)
         self._services: Memo[str, Service] = Memo(_KNOWN_BYTES)
+        self._scripts: Memo[str, Script] = Memo(_KNOWN_BYTES)
+        self._seen_once = set[int]()
 
     def host(self, raw: bytes) -> HostSeen | None:
         """The host in `raw`, which begins after `<host ` and ends with its end tag; None where only a parser can."""
@@ -141,7 +141,7 @@ class Plain:
         if tail is None or (tail["scripts"] and _VULNERS_TAG in tail["scripts"]):
             return None
         host = HostSeen(self._findings)
-        if end >= 0 and not self._read_ports(text[begin:end], host.ports):
+        if end >= 0 and not self._read_ports(text[begin:end], host):
             return None
         state, address, kind, addresses, name, names = about.groups()
         host.state = resolved(state)
@@ -156,33 +156,41 @@ class Plain:
             host.device = next((resolved(device) for device in _DEVICES.findall(system) if device), "")
         return host
 
-    def _read_ports(self, listed: str, found: list[PortSeen]) -> bool:
+    def _read_ports(self, listed: str, host: HostSeen) -> bool:
         others, *pieces = listed.split("<port ")
         if not _OTHER_PORTS.fullmatch(others):
             return False
         recall = self._ports.get
         for piece in pieces:
-            port = recall(piece) or self._port(piece)
+            port = recall(piece) or self._port(piece, host)
             if port is None:
                 return False
-            found.append(port)
+            host.ports.append(port)
         return True
 
-    def _port(self, piece: str) -> PortSeen | None:
+    def _port(self, piece: str, host: HostSeen) -> PortSeen | None:
         content, closing, rest = piece.partition(_PORT_END)
         if not closing or rest.strip("\n"):
             return None
-        head, opening, _ = content.partition("<script ")
-        if not opening:
-            return self._bare_port(piece, content, [])
-        if not _SCRIPTS.fullmatch(content, len(head)):
-            return None
-        if _VULNERS_TAG in content:
-            return self._bare_port(piece, head, list(_vulners_in(content)))
+        head, *pieces = content.split(_SCRIPT_BEGIN)
+        if not pieces:
+            return self._bare_port(self._ports, piece, content)
+        scripts = []
+        for each in pieces:
+            script = _SCRIPT_BEGIN + each
+            if script.startswith(_VULNERS_TAG):
+                if (seen := self._scripts.get(script) or self._script(script)) is None:
+                    return None
+                scripts.append(seen)
+            elif not _ONE_SCRIPT.fullmatch(script):
+                return None
         # What other scripts say is nearly always unlike any other, and not kept: the rest is what may have been seen.
-        return self._ports.get(head) or self._bare_port(head, head, [])
+        port = self._heads.get(head) or self._bare_port(self._heads, head, head)
+        if port is not None and scripts:
+            host.port_scripts.append((port, scripts))
+        return port
 
-    def _bare_port(self, key: str, head: str, scripts: list[Script]) -> PortSeen | None:
+    def _bare_port(self, known: Memo[str, PortSeen], key: str, head: str) -> PortSeen | None:
         where = _PORT.match(head)
         if where is None:
             return None
@@ -190,9 +198,25 @@ class Plain:
         service = self._services.get(about) or self._service(about)
         if service is None:
             return None
-        port = PortSeen(resolved(where[1]), resolved(where[2]), service, scripts)
-        self._ports.put(key, port, len(key) + _PORT_BYTES)
+        port = PortSeen(resolved(where[1]), resolved(where[2]), service)
+        known.put(key, port, len(key) + _PORT_BYTES)
         return port
+
+    def _script(self, text: str) -> Script | None:
+        if listing := listing_in(text):
+            script = Script("", [], listing._replace(product=resolved(listing.product)))
+        elif _ONE_SCRIPT.fullmatch(text):
+            script = _vulners(text)
+        else:
+            return None
+        # A script that is seen once is nearly always unlike any other, and then the least memory is the quickest.
+        if (once := hash(text)) in self._seen_once:
+            self._scripts.put(text, script, _SCRIPT_TIMES * len(text))
+        else:
+            if len(self._seen_once) >= _SEEN_ONCE:
+                self._seen_once.clear()
+            self._seen_once.add(once)
+        return script
 
     def _service(self, about: str) -> Service | None:
         found = _ABOUT_PORT.fullmatch(about)
@@ -203,17 +227,17 @@ class Plain:
         return service
 
 
-def _vulners_in(content: str) -> Iterator[Script]:
-    """The outputs of the script in text that the patterns have matched, so that simple cuts are enough."""
-    for found in _VULNERS.finditer(content):
-        output, end = found.groups()
-        body = content[found.end() : content.find("</script>", found.end())] if end == ">" else ""
-        groups = [
-            Group(resolved(product), [_row(row) for row in rows.split("<table")[1:]])
-            for product, rows in _GROUPS.findall(body)
-        ]
-        # The text repeats the tables.
-        yield Script("" if groups else resolved(output), groups)
+def _vulners(text: str) -> Script:
+    """The output of the script in text that the patterns have matched, so that simple cuts are enough."""
+    found = _VULNERS.match(text)
+    output, end = found.groups() if found else ("", "")
+    body = text[found.end() : text.find("</script>", found.end())] if found and end == ">" else ""
+    groups = [
+        Group(resolved(product), [_row(row) for row in rows.split("<table")[1:]])
+        for product, rows in _GROUPS.findall(body)
+    ]
+    # The text repeats the tables.
+    return Script("" if groups else resolved(output), groups)
 
 
 def _row(elements: str) -> Row:

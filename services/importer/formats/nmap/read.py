@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.importer.formats.kit.addresses import ip_address, mac_address
-from services.importer.formats.kit.evidence import cautions_of
 from services.importer.formats.kit.format import RecordError
 from services.importer.formats.kit.values import NAME_LIMIT, PORT_MAX, line, whole
-from services.importer.formats.nmap.report import Findings, HostSeen, PortSeen, Service, Weakness
+from services.importer.formats.nmap.report import HostSeen, PortSeen, Service, Weakness
 from services.importer.formats.nmap.vulners import weaknesses_of
 from services.importer.targets.findings.records import AffectedAsset, Asset, Caution, FindingsRecord, Port
 
@@ -26,13 +25,12 @@ def read(raw: HostSeen) -> list[FindingsRecord]:
         return []
     asset = _asset(raw, "")
     records: list[FindingsRecord] = [asset]
-    for seen in raw.ports:
-        if seen.weaknesses:
-            number = seen.port.number if seen.port is not None else min(whole(seen.number) or 0, PORT_MAX)
-            place = AffectedAsset("", asset.ref, number, _protocol(seen), seen.service.texts[1][:NAME_LIMIT])
-            records += _affected(place, seen.weaknesses)
+    for seen, scripts in raw.port_scripts:
+        number = seen.port.number if seen.port is not None else min(whole(seen.number) or 0, PORT_MAX)
+        place = AffectedAsset("", asset.ref, number, _protocol(seen), seen.service.texts[1][:NAME_LIMIT])
+        _add_affected(records, place, weaknesses_of(scripts, raw.findings))
     if raw.scripts:
-        records += _affected(AffectedAsset("", asset.ref), weaknesses_of(raw.scripts, raw.findings))
+        _add_affected(records, AffectedAsset("", asset.ref), weaknesses_of(raw.scripts, raw.findings))
     records += _cautions(raw)
     return records
 
@@ -53,7 +51,7 @@ def _asset(raw: HostSeen, description: str) -> Asset:
     opened = []
     for seen in raw.ports:
         if not seen.is_made:
-            _make(seen, raw.findings)
+            _make(seen)
         if seen.port is not None:
             opened.append(seen.port)
     name = next(filter(None, map(line, raw.hostnames)), "")
@@ -73,10 +71,8 @@ def _asset(raw: HostSeen, description: str) -> Asset:
     )
 
 
-def _make(seen: PortSeen, findings: Findings) -> None:
+def _make(seen: PortSeen) -> None:
     """Fill in what a port gives, the same for every host that has it."""
-    if seen.scripts:
-        seen.weaknesses = weaknesses_of(seen.scripts, findings)
     seen.is_made = True
     if seen.service.texts[0] != "open":
         return
@@ -105,11 +101,10 @@ def _cautions(raw: HostSeen) -> list[Caution]:
     return [Caution(*each) for each in (*told, *raw.notes)]
 
 
-def _affected(place: AffectedAsset, weaknesses: Iterable[Weakness]) -> Iterable[FindingsRecord]:
-    """The findings, each with an instance at this place."""
-    for finding, notes, proof in weaknesses:
-        yield finding
-        yield AffectedAsset(
-            finding.key, place.asset, place.port, place.protocol, place.service, notes=notes, evidence=proof
-        )
-        yield from cautions_of(proof)
+def _add_affected(records: list[FindingsRecord], place: AffectedAsset, weaknesses: Iterable[Weakness]) -> None:
+    """Add the findings, each with an instance at this place."""
+    asset, port, protocol, service = place.asset, place.port, place.protocol, place.service
+    for finding, notes, proof, cautions in weaknesses:
+        records.append(finding)
+        records.append(AffectedAsset(finding.key, asset, port, protocol, service, "", (), notes, proof))
+        records += cautions

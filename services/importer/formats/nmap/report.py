@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from services.importer.formats.kit.encoding import Note
-from services.importer.formats.kit.memo import Memo
-from services.importer.targets.findings.records import Evidence, Finding, Port
+from services.importer.formats.nmap.findings import Findings, Row
+from services.importer.formats.nmap.listing import Listing
+from services.importer.targets.findings.records import Caution, Evidence, Finding, Port
 
-SCRIPT_ID = "vulners"
 SYSTEMS_LIMIT = 5
 
-Row = dict[str, str]
-Findings = Memo[tuple[str, ...], Finding]
+# One finding on one port, ready but for the host: the finding, notes, evidence and cautions of its instance there.
+Weakness = tuple[Finding, str, tuple[Evidence, ...], tuple[Caution, ...]]
 
 
 class Group(NamedTuple):
@@ -22,19 +22,19 @@ class Group(NamedTuple):
     rows: list[Row]
 
 
-class Script(NamedTuple):
-    """One output of the vulners script: its text, and its tables where it has any."""
+class Script:
+    """One output of the vulners script, shared by all ports where it reads the same.
 
-    output: str
-    groups: list[Group]
+    It is a listing, or has its tables in groups, or is text alone. `weaknesses` are kept here once read.
+    """
 
+    __slots__ = ("groups", "listing", "output", "weaknesses")
 
-class Weakness(NamedTuple):
-    """One finding on one port, ready but for the host."""
-
-    finding: Finding
-    notes: str
-    evidence: tuple[Evidence, ...]
+    def __init__(self, output: str, groups: list[Group], listing: Listing | None = None) -> None:
+        self.output = output
+        self.groups = groups
+        self.listing = listing
+        self.weaknesses: tuple[Weakness, ...] | None = None
 
 
 class Service:
@@ -57,23 +57,35 @@ class PortSeen:
     `port` is there where it is open and has a good number.
     """
 
-    __slots__ = ("caution", "is_made", "number", "port", "protocol", "scripts", "service", "weaknesses")
+    __slots__ = ("caution", "is_made", "number", "port", "protocol", "service")
 
-    def __init__(self, protocol: str, number: str, service: Service, scripts: list[Script]) -> None:
+    def __init__(self, protocol: str, number: str, service: Service) -> None:
         self.protocol = protocol
         self.number = number
         self.service = service
-        self.scripts = scripts
         self.is_made = False
         self.port: Port | None = None
-        self.weaknesses: tuple[Weakness, ...] = ()
         self.caution: tuple[str, str] | None = None
 
 
 class HostSeen:
-    """One `host`, its addresses with their kind. `findings` is shared by all hosts: a vulnerability is one object."""
+    """One `host`, its addresses with their kind. `findings` is shared by all hosts: a vulnerability is one object.
 
-    __slots__ = ("addresses", "device", "findings", "hostnames", "notes", "ports", "scripts", "state", "systems")
+    `port_scripts` are those of each port that has any, `scripts` those of the host itself.
+    """
+
+    __slots__ = (
+        "addresses",
+        "device",
+        "findings",
+        "hostnames",
+        "notes",
+        "port_scripts",
+        "ports",
+        "scripts",
+        "state",
+        "systems",
+    )
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
@@ -81,7 +93,8 @@ class HostSeen:
         self.addresses: list[tuple[str, str]] = []
         self.hostnames: list[str] = []
         self.ports: list[PortSeen] = []
+        self.port_scripts: list[tuple[PortSeen, list[Script]]] = []
+        self.scripts: list[Script] = []
         self.systems: list[str] = []
         self.device = ""
-        self.scripts: list[Script] = []
         self.notes: tuple[Note, ...] = ()

@@ -8,29 +8,18 @@ own, so that nothing is lost. Sources: the script's own contract test, and Defec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import repeat
 from typing import NamedTuple
 
-from services.importer.formats.kit.cvss import system_of
-from services.importer.formats.kit.evidence import evidence
+from services.importer.formats.kit.evidence import cautions_of, evidence
 from services.importer.formats.kit.format import RecordError
 from services.importer.formats.kit.identifiers import cves_in
-from services.importer.formats.kit.severity import severity_of_score, severity_of_word
-from services.importer.formats.kit.values import (
-    KEY_LIMIT,
-    NAME_LIMIT,
-    TEXT_LIMIT,
-    TITLE_LIMIT,
-    URL_LIMIT,
-    decimal,
-    line,
-    title_number,
-    unique_lines,
-)
-from services.importer.formats.nmap.report import Findings, Group, Row, Script, Weakness
-from services.importer.targets.findings.records import Finding, Score, Severity
-
-SOURCE = "Nmap Vulners"
+from services.importer.formats.kit.values import TEXT_LIMIT
+from services.importer.formats.nmap.findings import Findings, Row, address_of, is_cve, name_of
+from services.importer.formats.nmap.listing import Listing
+from services.importer.formats.nmap.report import Group, Script, Weakness
+from services.importer.targets.findings.records import Evidence
 
 # A line of the text: id, score, address and mark with tabs between. Since 1.4 the score reads "cvss3.1: 7.5".
 _ROW = re.compile(
@@ -39,30 +28,59 @@ _ROW = re.compile(
     r"(?:\s{1,10}(?P<is_exploit>\*[A-Z ]{0,5}EXPLOIT\*))?\s*",
     re.ASCII,
 )
-_CVE = re.compile(r"CVE-\d{4}-\d{4,10}", re.ASCII)
 _TYPE_IN_ADDRESS = re.compile(r"https?://vulners\.com/([a-z0-9_-]{1,40})/")
-_FIELDS = ("type", "ai_score", "epss", "epss_percentile", "exploit_known", "exploitation", "kev", "published")
-_ABOUT = "The Vulners database lists %s for software whose version Nmap detected. The version alone was compared."
-_HIGHEST = 10.0
-# What a finding takes in memory besides its references.
-_FINDING_BYTES = 1_500
 _FINDINGS_LIMIT = 10_000
+_CAPTION = "vulners"
 
 
-def weaknesses_of(scripts: Iterable[Script], findings: Findings) -> tuple[Weakness, ...]:
-    """The findings of these outputs, each once with all its products. `findings` makes equal ones one object."""
+def weaknesses_of(scripts: Sequence[Script], findings: Findings) -> tuple[Weakness, ...]:
+    """The findings of these outputs of one port, each once with all its products. Equal findings are one object."""
+    if len(scripts) > 1:
+        return _found_in(scripts, findings)
+    script = scripts[0]
+    if script.weaknesses is None:
+        script.weaknesses = _listed(script.listing, findings) if script.listing is not None else None
+    if script.weaknesses is None:
+        script.weaknesses = _found_in(scripts, findings)
+    return script.weaknesses
+
+
+def _listed(listing: Listing, findings: Findings) -> tuple[Weakness, ...] | None:
+    """The quick way for the usual output; None where it repeats an id or has too many."""
+    columns, nothing = listing.columns, repeat(None)
+    names, scores = columns["id"], columns.get("cvss")
+    if len(set(names)) < len(names) or len(names) > _FINDINGS_LIMIT:
+        return None
+    kinds, marks, versions = (columns.get(key) or nothing for key in ("type", "is_exploit", "cvss_type"))
+    found = map(findings.of_listed, names, scores or nothing, kinds, marks, versions)
+    product, begin = listing.product, f"{listing.product or '?'}\n    "
+    # A listed row has no other references than its address, and less text than evidence may have.
+    return tuple(
+        [
+            (
+                finding,
+                product,
+                (Evidence(_CAPTION, shown := f"{begin}{finding.key}\t{score}\t{finding.references}", len(shown)),),
+                (),
+            )
+            for finding, score in zip(found, scores or repeat(""), strict=False)
+        ]
+    )
+
+
+def _found_in(scripts: Sequence[Script], findings: Findings) -> tuple[Weakness, ...]:
     found: dict[str, Seen] = {}
     for script in scripts:
-        for product, rows in script.groups or _groups_in(script.output):
+        for product, rows in _groups_of(script):
             for row in rows:
-                if name := _name(row):
+                if name := name_of(row):
                     seen = found.get(name)
                     if seen is None:
                         seen = found[name] = Seen(row, [], [])
                         _check_count(len(found))
                     if product and product not in seen.products:
                         seen.products.append(product)
-    others = [name for name in found if not _is_cve(name)]
+    others = [name for name in found if not is_cve(name)]
     for name in others:
         row = found[name].row
         named = [cve for cve in cves_in((name, row.get("title", ""), row.get("href", ""))) if cve in found]
@@ -89,42 +107,16 @@ class Seen(NamedTuple):
 
 def _weakness(name: str, seen: Seen, findings: Findings) -> Weakness:
     row, products, links = seen
-    address = _address(name, row)
-    # A row says all about its finding, and the rows of its links the rest.
-    key = (*row.values(), *(part for link in links for part in link.values()))
-    finding = findings.get(key)
-    if finding is None:
-        finding = _finding(name, row, links, address)
-        findings.put(key, finding, _FINDING_BYTES + len(finding.references))
-    score = row.get("cvss", "")
+    score, address = row.get("cvss", ""), address_of(name, row)
     shown = "\n".join([f"{product}\n    {name}\t{score}\t{address}" for product in products or ("?",)])
-    return Weakness(finding, "\n".join(products)[:TEXT_LIMIT], (evidence("vulners", shown),))
+    proof = (evidence(_CAPTION, shown),)
+    return findings.of(name, row, links), "\n".join(products)[:TEXT_LIMIT], proof, tuple(cautions_of(proof))
 
 
-def _finding(name: str, row: Row, links: list[Row], address: str) -> Finding:
-    base = decimal(row.get("cvss", ""))
-    base = base if base is not None and base <= _HIGHEST else None
-    severity = severity_of_word(row.get("severity", "")) if base is None else severity_of_score(base)
-    # Before the script named the version, the scores were those of CVSS 2.
-    system = (system_of(row["cvss_type"]) if "cvss_type" in row else "") or "cvss2"
-    title = line(row.get("title", ""), TITLE_LIMIT)
-    others = [row.get("source_href", ""), *(_address(_name(link), link) for link in links)]
-    fields = {part: row[part][:NAME_LIMIT] for part in _FIELDS if part in row}
-    if _is_exploit(row) or any(map(_is_exploit, links)):
-        fields["exploit_available"] = "true"
-    about = _ABOUT % name
-    return Finding(
-        key=name,
-        number=title_number(name),
-        title=name,
-        severity=Severity.INFORMATIONAL if severity is None else severity,
-        description=f"{title}\n\n{about}" if title and title != name else about,
-        references=unique_lines(address, *others)[:TEXT_LIMIT] if any(others) else address,
-        source=SOURCE,
-        cves=(name,) if not title and _CVE.fullmatch(name) else cves_in((name, title)),
-        scores=() if base is None else (Score(system, "", base),),
-        fields=fields,
-    )
+def _groups_of(script: Script) -> list[Group]:
+    if script.listing is not None:
+        return [Group(script.listing.product, script.listing.rows())]
+    return script.groups or _groups_in(script.output)
 
 
 def _groups_in(output: str) -> list[Group]:
@@ -137,22 +129,3 @@ def _groups_in(output: str) -> list[Group]:
         elif text.rstrip().endswith(":"):
             groups.append(Group(text.strip().removesuffix(":"), []))
     return groups
-
-
-def _name(row: Row) -> str:
-    name = line(row.get("id", ""), KEY_LIMIT)
-    return name.upper() if _is_cve(name) else name
-
-
-def _is_cve(name: str) -> bool:
-    return name[:4].upper() == "CVE-"
-
-
-def _is_exploit(row: Row) -> bool:
-    return row.get("is_exploit", "false").strip().lower() not in {"", "false"}
-
-
-def _address(name: str, row: Row) -> str:
-    if href := row.get("href", "").strip():
-        return href[:URL_LIMIT] if href.startswith(("http://", "https://")) else ""
-    return f"https://vulners.com/{row.get('type', '').strip()[:40] or 'search'}/{name}"

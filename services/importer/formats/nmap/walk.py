@@ -10,25 +10,16 @@ from collections.abc import Iterator
 from services.importer.formats.kit.format import ByteStream, Item, Position, WrongFormat
 from services.importer.formats.kit.fragments import Fragments
 from services.importer.formats.kit.looks import xml_root
-from services.importer.formats.kit.memo import Memo
 from services.importer.formats.kit.walking import items
 from services.importer.formats.kit.xml import Attributes, XmlReader
+from services.importer.formats.nmap.findings import Findings
+from services.importer.formats.nmap.listing import SCRIPT_ID
 from services.importer.formats.nmap.plain import Plain
-from services.importer.formats.nmap.report import (
-    SCRIPT_ID,
-    SYSTEMS_LIMIT,
-    Findings,
-    Group,
-    HostSeen,
-    PortSeen,
-    Script,
-    Service,
-)
+from services.importer.formats.nmap.report import SYSTEMS_LIMIT, Group, HostSeen, PortSeen, Script, Service
 
 ROOT = "nmaprun"
 
 _PATH = f"{ROOT}/host"
-_KNOWN_FINDINGS_BYTES = 4 << 20
 _UNKNOWN = ("",) * 6
 _SERVICE = ("name", "product", "version", "extrainfo", "tunnel")
 # A table of the script is a product; a table in it is one vulnerability.
@@ -79,10 +70,11 @@ class _Report:
         self._position = Position()
         self._host: HostSeen | None = None
         self._port: PortSeen | None = None
+        self._port_scripts: list[Script] = []
         self._script: Script | None = None
         self._level = 0
         self._key = ""
-        self._findings: Findings = Memo(_KNOWN_FINDINGS_BYTES)
+        self._findings = Findings()
         self._plain = Plain(self._findings)
 
     def _root(self, attributes: Attributes) -> None:
@@ -127,7 +119,8 @@ class _Report:
             self._host.device = attributes.get("type", "")
 
     def _port_begins(self, attributes: Attributes) -> None:
-        self._port = PortSeen(attributes.get("protocol", ""), attributes.get("portid", ""), Service(_UNKNOWN), [])
+        self._port = PortSeen(attributes.get("protocol", ""), attributes.get("portid", ""), Service(_UNKNOWN))
+        self._port_scripts = []
 
     def _state(self, attributes: Attributes) -> None:
         if self._port is not None:
@@ -141,6 +134,8 @@ class _Report:
     def _port_ends(self, text: str) -> None:
         if self._host is not None and self._port is not None:
             self._host.ports.append(self._port)
+            if self._port_scripts:
+                self._host.port_scripts.append((self._port, self._port_scripts))
         self._port = None
 
     def _script_begins(self, attributes: Attributes) -> None:
@@ -149,7 +144,7 @@ class _Report:
             self._script = None
             return
         self._script = Script(attributes.get("output", ""), [])
-        (self._host if self._port is None else self._port).scripts.append(self._script)
+        (self._host.scripts if self._port is None else self._port_scripts).append(self._script)
 
     def _script_ends(self, text: str) -> None:
         self._script = None

@@ -24,6 +24,8 @@ async def merge_assets(merge: Merge) -> int:
                               GROUP BY n HAVING count(DISTINCT asset_id) > 1) c
         """
     )
+    await _gather_ports(merge)
+    await _gather_lists(merge)
     await _gather(merge)
     await _update_existing(merge)
     await _insert_new(merge)
@@ -85,8 +87,8 @@ async def _label(merge: Merge) -> None:
     await merge.run("UPDATE merge_refs r SET asset_id = n.asset_id FROM merge_new_assets n WHERE n.label = r.label")
 
 
-async def _gather(merge: Merge) -> None:
-    """All that the file says of each asset, in one row; ports also from the places where its findings are."""
+async def _gather_ports(merge: Merge) -> None:
+    """Leaves merge_ports(asset_id, ports): those of the places where its findings are."""
     await merge.table(
         "merge_ports",
         """
@@ -100,6 +102,10 @@ async def _gather(merge: Merge) -> None:
         GROUP BY asset_id
         """,
     )
+
+
+async def _gather_lists(merge: Merge) -> None:
+    """Leaves merge_lists(asset_id, ips, operating_systems, tags), from all references to the asset."""
     await merge.table(
         "merge_lists",
         """
@@ -115,6 +121,10 @@ async def _gather(merge: Merge) -> None:
         """,
         tags=list(merge.job.asset_tags),
     )
+
+
+async def _gather(merge: Merge) -> None:
+    """Leaves merge_assets: all that the file says of each asset, in one row, and whether that is news."""
     await merge.table(
         "merge_assets",
         """

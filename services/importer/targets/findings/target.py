@@ -8,13 +8,15 @@ from typing import Any
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.importer.engine.statements import Statements
 from services.importer.engine.target import Job, Outcomes, Step, Tally
-from services.importer.targets.findings.merge import TEMPLATES, Merge, begin
+from services.importer.targets.findings.merge import TEMPLATES, Merge, begin, lock
 from services.importer.targets.findings.merge_affected import merge_affected, merge_evidence
 from services.importer.targets.findings.merge_assets import merge_assets
 from services.importer.targets.findings.merge_findings import merge_findings
 from services.importer.targets.findings.records import FindingsRecord
 from services.importer.targets.findings.rows import FindingsStager
+from services.importer.targets.findings.undo import ORPHANED, UNDO_KINDS, release_tags
 
 INSERTED, UPDATED, UNCHANGED, SKIPPED = 1, 2, 3, 4
 
@@ -25,11 +27,16 @@ class FindingsTarget:
     name = "findings"
     record_type: Any = FindingsRecord
     templates: Sequence[Table] = TEMPLATES
-    merge_steps = 6
+    merge_steps = 5
+    undo_kinds = UNDO_KINDS
 
     def stager(self, job: Job, tally: Tally) -> FindingsStager:
         """A stager that counts into `tally`."""
         return FindingsStager(job, tally)
+
+    async def lock(self, connection: AsyncConnection, job: Job) -> None:
+        """The lock of the job's client."""
+        await lock(connection, job)
 
     async def merge(
         self, connection: AsyncConnection, job: Job, staged: Mapping[Table, str], family: str, tally: Tally, step: Step
@@ -37,7 +44,6 @@ class FindingsTarget:
         """Merges in the order of the references: definitions, assets, instances, proof."""
         del tally
         merge = Merge(connection, job, staged, family)
-        await step("waiting for the client")
         await begin(merge)
         await step("merging findings")
         await merge_findings(merge)
@@ -51,12 +57,22 @@ class FindingsTarget:
         await _register_tags(merge)
         return await _outcomes(merge, conflicts, orphans)
 
+    async def release(self, sql: Statements) -> None:
+        """Tags that nobody has any more."""
+        await release_tags(sql)
+
 
 async def _register_tags(merge: Merge) -> None:
     tags = sorted({*merge.job.asset_tags, *merge.job.finding_tags})
     if tags:
         await merge.run(
-            "INSERT INTO tags (tenant_id, tag) SELECT :tenant, unnest(CAST(:tags AS text[])) ON CONFLICT DO NOTHING",
+            # Locks a tag that is there: an undo that would remove it sees this import, or this import sees that it is
+            # gone.
+            "INSERT INTO tags (tenant_id, tag, import_id) "
+            "SELECT :tenant, unnest(CAST(:tags AS text[])), :import_id "
+            "ON CONFLICT (tenant_id, tag) DO UPDATE SET import_id = EXCLUDED.import_id "
+            "WHERE tags.import_id = :orphaned",
+            orphaned=ORPHANED,
             tags=tags,
         )
 

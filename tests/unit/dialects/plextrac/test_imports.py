@@ -79,6 +79,9 @@ def test_a_row_has_the_published_members_and_ours() -> None:
         "id": IMPORT_ID,
         "importId": IMPORT_ID,
         "state": "RUNNING",
+        "dryRun": False,
+        "duplicateOf": None,
+        "undoneBy": None,
     }
 
 

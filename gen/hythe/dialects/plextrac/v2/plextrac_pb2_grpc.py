@@ -1144,7 +1144,7 @@ class PlextracStatusServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchMyImport(self, request, context):
-        """Ours: `text/event-stream`, one event `import` at each change, a comment at least every 15 s, the end after a terminal state.
+        """Ours: one event `import` at each change, a comment at least every 15 s, the event `end` behind a terminal state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -337,7 +337,7 @@ class PlextracStatusStub:
     GetMyImport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.GetMyImportRequest, _struct_pb2.Struct]
     """Ours: one import with counters, row errors and times."""
     WatchMyImport: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.GetMyImportRequest, _httpbody_pb2.HttpBody]
-    """Ours: `text/event-stream`, one event `import` at each change, a comment at least every 15 s, the end after a terminal state."""
+    """Ours: one event `import` at each change, a comment at least every 15 s, the event `end` behind a terminal state."""
     ListMyImportErrors: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.PageOfMyImport, _struct_pb2.Struct]
     """Ours: rejected items by page, and the URL of the full report (or of an undo's)."""
     GetMyImportReport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.GetMyImportRequest, _struct_pb2.Struct]
@@ -376,7 +376,7 @@ class PlextracStatusAsyncStub(PlextracStatusStub):
     GetMyImport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.GetMyImportRequest, _struct_pb2.Struct]  # type: ignore[assignment]
     """Ours: one import with counters, row errors and times."""
     WatchMyImport: _aio.UnaryStreamMultiCallable[_plextrac_pb2.GetMyImportRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Ours: `text/event-stream`, one event `import` at each change, a comment at least every 15 s, the end after a terminal state."""
+    """Ours: one event `import` at each change, a comment at least every 15 s, the event `end` behind a terminal state."""
     ListMyImportErrors: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.PageOfMyImport, _struct_pb2.Struct]  # type: ignore[assignment]
     """Ours: rejected items by page, and the URL of the full report (or of an undo's)."""
     GetMyImportReport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.GetMyImportRequest, _struct_pb2.Struct]  # type: ignore[assignment]
@@ -430,7 +430,7 @@ class PlextracStatusServicer(metaclass=_abc_1.ABCMeta):
         request: _plextrac_pb2.GetMyImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
-        """Ours: `text/event-stream`, one event `import` at each change, a comment at least every 15 s, the end after a terminal state."""
+        """Ours: one event `import` at each change, a comment at least every 15 s, the event `end` behind a terminal state."""
 
     @_abc_1.abstractmethod
     def ListMyImportErrors(

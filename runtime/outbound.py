@@ -1,0 +1,219 @@
+"""HTTP to addresses that users have given: into the public internet only, where no setting says otherwise.
+
+A name is resolved here, each address it has is checked, and the connection goes to one that was checked: what the name
+server says a moment later changes nothing. Host and SNI stay those of the name, so certificates are verified as ever.
+No redirect is followed, no proxy of the environment is used, no connection is used twice, and no body is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
+
+import certifi
+import httpx
+
+MAX_URL_LENGTH = 2_048
+HIGHEST_PORT = 65_535
+USER_AGENT = "Hythe"
+
+# Never, whatever a setting says: they belong to one machine or to none. 169.254.0.0/16 and fd00:ec2::254 are where
+# clouds hand out credentials.
+NEVER = tuple(
+    ip_network(network)
+    for network in (
+        "0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
+        "::/128", "fe80::/10", "fec0::/10", "ff00::/8", "fd00:ec2::/32",
+    )
+)  # fmt: skip
+# These carry an IPv4 address that a translator somewhere would reach: NAT64, 6to4, Teredo, IPv4-compatible.
+TRANSLATED = tuple(ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""The addresses of a name. Raises OSError when there are none."""
+
+
+class BadUrl(Exception):
+    """A URL that nothing is sent to; the words are for the user who gave it."""
+
+
+class NotAnswered(Exception):
+    """There was no answer; the words are for the user who gave the URL, and show nothing of our network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The receiver's answer: HTTP status, and how long it asks to wait, in seconds."""
+
+    status: int
+    retry_after: float | None
+
+
+class Outbound:
+    """POSTs to URLs of users. `resolve` and `tls` are other ones in tests."""
+
+    def __init__(
+        self,
+        *,
+        allow_http: bool = False,
+        allow_private_networks: bool = False,
+        timeout_seconds: float = 10,
+        resolve: Resolve | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._allow_http = allow_http
+        self._allow_private_networks = allow_private_networks
+        self._timeout = timeout_seconds
+        self._resolve = resolve or resolved
+        self._client = httpx.AsyncClient(
+            verify=tls or trusted(),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=timeout_seconds,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+            headers={"user-agent": USER_AGENT, "connection": "close"},
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def check(self, text: str) -> httpx.URL:
+        """The URL, if something may be sent there as far as can be told without asking for its addresses.
+
+        Raises BadUrl.
+        """
+        if len(text) > MAX_URL_LENGTH:
+            raise BadUrl(f"it is longer than {MAX_URL_LENGTH} characters")
+        if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+            raise BadUrl("it has characters that must be encoded")
+        try:
+            url = httpx.URL(text)
+            port, authority = url.port, urlsplit(text).netloc
+        except (httpx.InvalidURL, ValueError):
+            raise BadUrl("it is no URL") from None
+        if url.scheme not in {"https", "http"} or (url.scheme == "http" and not self._allow_http):
+            raise BadUrl("it must begin with https://")
+        if url.userinfo or "@" in authority:
+            raise BadUrl("it must not contain a user name")
+        if not url.host:
+            raise BadUrl("it names no host")
+        if port is not None and not 0 < port <= HIGHEST_PORT:
+            raise BadUrl("its port is none")
+        if url.fragment:
+            raise BadUrl("it must not have a fragment")
+        self._check_host(url.host)
+        return url
+
+    def _check_host(self, host: str) -> None:
+        try:
+            address = ip_address(host)
+        except ValueError:
+            if not self._allow_private_networks and "." not in host.strip("."):
+                raise BadUrl("its host is not public") from None
+            return
+        if not self._is_allowed(address):
+            raise BadUrl("its host is not public")
+
+    def _is_allowed(self, address: IPv4Address | IPv6Address) -> bool:
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        if any(address in network for network in (*NEVER, *TRANSLATED)):
+            return False
+        return self._allow_private_networks or is_public(address)
+
+    async def post(self, text: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Sends the body, in the time that is set for all of it.
+
+        Raises NotAnswered, also for a URL that is not allowed (any more).
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                url = self.check(text)
+                return await self._post(url, await self._addresses(url), body, headers)
+        except BadUrl as error:
+            raise NotAnswered(f"The URL is not allowed: {error}.") from None
+        except (TimeoutError, httpx.TimeoutException):
+            raise NotAnswered(f"No answer within {self._timeout:g} s.") from None
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            raise NotAnswered(words_for(error)) from error
+
+    async def _addresses(self, url: httpx.URL) -> list[str]:
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            found = await self._resolve(url.raw_host.decode("ascii"), port)
+        except (OSError, UnicodeError):
+            raise NotAnswered("The name of the host is not known.") from None
+        allowed = [each for each in dict.fromkeys(found) if self._is_allowed(ip_address(each))]
+        if not allowed:
+            raise BadUrl("its host is not public")
+        return allowed
+
+    async def _post(self, url: httpx.URL, addresses: list[str], body: bytes, headers: Mapping[str, str]) -> Answer:
+        *others, last = addresses
+        for address in others:
+            try:
+                return await self._post_to(address, url, body, headers)
+            except httpx.ConnectError:
+                # Nothing was sent.
+                continue
+        return await self._post_to(last, url, body, headers)
+
+    async def _post_to(self, address: str, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Answer:
+        async with self._client.stream(
+            "POST",
+            url.copy_with(host=address),
+            content=body,
+            headers={**headers, "host": url.netloc.decode("ascii")},
+            extensions={"sni_hostname": url.raw_host.decode("ascii")},
+        ) as response:
+            return Answer(response.status_code, seconds_of(response.headers.get("retry-after", "")))
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether anybody on the internet could be meant by it."""
+    is_odd = address.is_multicast or address.is_reserved or address.is_loopback or address.is_link_local
+    return address.is_global and not is_odd and not address.is_private
+
+
+async def resolved(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(each[4][0]) for each in found]
+
+
+def trusted() -> ssl.SSLContext:
+    """The authorities that browsers trust, and those of this machine."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def seconds_of(retry_after: str) -> float | None:
+    """RFC 9110 §10.2.3: a number of seconds or a date; None for anything else."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdecimal():
+        return float(text)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, moment.timestamp() - time.time())
+
+
+def words_for(error: Exception) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return "The TLS handshake failed, or the certificate is not good for the host."
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ConnectError):
+        return "The connection was refused."
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "The answer is no HTTP, or was cut off."
+    return "The connection broke."

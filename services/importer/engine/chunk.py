@@ -1,0 +1,61 @@
+"""Items on their way to the next COPY."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from services.importer.engine.frames import Batch, Rejected
+from services.importer.engine.limits import Limits
+from services.importer.engine.target import Stager, Tally
+
+
+class Chunk:
+    """What has been received and is not staged yet, and the tally it is counted into."""
+
+    def __init__(self, stager: Stager, tally: Tally, limits: Limits) -> None:
+        self._stager = stager
+        self._limits = limits
+        self._items = 0
+        self._rejected: list[Rejected] = []
+        self._began_at = time.monotonic()
+        self.tally = tally
+
+    def add(self, batch: Batch[Any]) -> None:
+        """Takes a batch of the child."""
+        for item in batch.items:
+            self.tally.staged += self._stager.add(item.ordinal, item.records)
+        self._items += len(batch.items)
+        self._rejected.extend(batch.rejected)
+        self.tally.rejected += len(batch.rejected)
+        # A resumed child counts from the beginning again; what is staged already has been counted.
+        self.tally.read = max(self.tally.read, batch.read)
+        self.tally.bytes = max(self.tally.bytes, batch.bytes)
+
+    @property
+    def is_empty(self) -> bool:
+        """True when there is nothing to stage."""
+        return not self._items and not self._rejected
+
+    @property
+    def has_rejected(self) -> bool:
+        """True when a rejected item waits."""
+        return bool(self._rejected)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a chunk is full or old enough. One without rows waits: a checkpoint for nothing helps nobody."""
+        if self.is_empty:
+            return False
+        return (
+            self._items + len(self._rejected) >= self._limits.chunk_records
+            or self._stager.weight >= self._limits.chunk_bytes
+            or time.monotonic() - self._began_at >= self._limits.chunk_seconds
+        )
+
+    def take(self) -> tuple[Any, list[Rejected]]:
+        """The rows and rejected items; the chunk is empty afterwards."""
+        rejected, self._rejected = self._rejected, []
+        self._items = 0
+        self._began_at = time.monotonic()
+        return self._stager.take(), rejected

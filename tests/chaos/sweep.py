@@ -1,0 +1,195 @@
+"""Every failpoint, with a process that dies there and with one that stands still for longer than its lease."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from nats import connect
+
+from runtime.failpoints import POINTS
+from runtime.streams import subject_of
+from services.importer import job_message
+from tests.chaos.clients import Errand
+from tests.chaos.contents import CANCELLED, SUCCEEDED, Content, invalid, with_rejected_items
+from tests.chaos.processes import LEASE_SECONDS, wait_for
+from tests.chaos.run import Run
+
+SLEEP_SECONDS = LEASE_SECONDS + 3
+SETTLE_SECONDS = 60
+HIT_SECONDS = 60
+RETENTION = {"HYTHE_RETENTION_SECONDS": "1", "HYTHE_KEEP_FILES_DAYS": "1"}
+ACTIONS = {"exit": "exit", "sleep": f"sleep={SLEEP_SECONDS:.0f}"}
+
+SCAN = Content("a scan with rejected items", "nessus", with_rejected_items())
+DAMAGED = invalid(1)[0]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Drives one import so that it comes by a point. `also` arms other points that lead there."""
+
+    role: str
+    play: Callable[[Run, Path], None]
+    also: str = ""
+    settings: Mapping[str, str] | None = None
+
+
+def plain(run: Run, once: Path) -> None:
+    run.play([run.errand(SCAN)])
+
+
+def damaged(run: Run, once: Path) -> None:
+    run.play([run.errand(DAMAGED)])
+
+
+def cancelled(run: Run, once: Path) -> None:
+    """While it is queued: nobody works."""
+    run.fleet.discard("worker")
+    errand = run.errand(SCAN, states=[CANCELLED])
+    import_id = errand.trigger(errand.caller.upload(SCAN))
+    errand.caller.insist("cancel", "POST", f"/api/v2/my-imports/{import_id}/cancel")
+    run.fleet.start("worker")
+
+
+def undone(run: Run, once: Path) -> None:
+    """An import that has succeeded is taken back; a report of a job that did not succeed holds nothing."""
+    errand = run.errand(SCAN, states=[SUCCEEDED])
+    run.play([errand])
+    import_id = run.import_of(errand)
+    path = f"/api/v2/my-imports/{import_id}"
+    errand.caller.insist("undo", "POST", f"{path}/undo", json={})
+    wait_for(lambda: errand.caller.call("detail", "GET", path)["undoneAt"], "the undo", SETTLE_SECONDS)
+
+
+def repeated(run: Run, once: Path) -> None:
+    """The message of a finished import comes again."""
+    errand = run.errand(SCAN)
+    run.play([errand])
+    asyncio.run(publish_again(run, errand))
+    wait_for(lambda: any(once.iterdir()), "the repeated message", HIT_SECONDS)
+
+
+async def publish_again(run: Run, errand: Errand) -> None:
+    with psycopg.connect(run.stack.database.superuser_url) as connection:
+        query = "SELECT tenant_id, import_id, lane FROM imports WHERE request_id = %s"
+        row = connection.execute(query, [errand.job.name]).fetchone()
+    assert row is not None
+    client = await connect(run.stack.nats_url)
+    try:
+        payload = job_message.encode(job_message.JobMessage(row[0], row[1]))
+        await client.jetstream().publish(
+            subject_of(row[2]), payload, headers={"Nats-Msg-Id": f"again:{time.time_ns()}"}
+        )
+    finally:
+        await client.close()
+
+
+def without_database(run: Run, once: Path) -> None:
+    """PostgreSQL goes away between the message and the claim."""
+    with ThreadPoolExecutor(1) as beside:
+        playing = beside.submit(run.play, [run.errand(SCAN)])
+        wait_for((once / "worker.fetched").exists, "the message to be fetched", HIT_SECONDS)
+        run.stack.stop("postgres")
+        wait_for(lambda: len(list(once.iterdir())) > 1, "the message to be given back", HIT_SECONDS)
+        run.stack.start("postgres")
+        playing.result()
+
+
+def grown_old(run: Run, once: Path) -> None:
+    """An import that ended two days ago; its file is removed. Its rows stay, and are judged as ever."""
+    errand = run.errand(SCAN)
+    run.play([errand])
+    with psycopg.connect(run.stack.database.superuser_url) as connection:
+        query = "UPDATE imports SET ended_at = now() - interval '2 days' WHERE request_id = %s"
+        connection.execute(query, [errand.job.name])
+    wait_for(lambda: any(once.iterdir()), "the retention to come by", HIT_SECONDS)
+    purged = (
+        "SELECT count(*) FROM import_inputs JOIN imports USING (tenant_id, import_id) "
+        "WHERE request_id = %s AND purged_at IS NULL"
+    )
+
+    def is_purged() -> bool:
+        with psycopg.connect(run.stack.database.superuser_url) as connection:
+            return connection.execute(purged, [errand.job.name]).fetchone() == (0,)
+
+    wait_for(is_purged, "the file to be removed", HIT_SECONDS)
+
+
+WORKER = Scenario("worker", plain)
+IMPORTER = Scenario("importer", plain)
+HAND_BACK = Scenario("worker", plain, also="flip.before_merge:raise")
+ENDING = Scenario("worker", damaged)
+REFUSAL = Scenario("worker", repeated)
+AWAY = Scenario("worker", without_database, also=f"worker.fetched:sleep={LEASE_SECONDS:.0f}")
+UNDO = Scenario("worker", undone)
+CANCEL = Scenario("importer", cancelled)
+OLD = Scenario("importer", grown_old, settings=RETENTION)
+
+# Of the groups of points, which scenario comes by them; a whole name goes before its group.
+BY_GROUP = {
+    "trigger": IMPORTER,
+    "command": CANCEL,
+    "dispatch": IMPORTER,
+    "announce": IMPORTER,
+    "worker": WORKER,
+    "claim": WORKER,
+    "prepare": WORKER,
+    "chunk": WORKER,
+    "report": WORKER,
+    "flip": WORKER,
+    "undo": UNDO,
+    "end": ENDING,
+    "handback": HAND_BACK,
+    "ack": WORKER,
+    "refusal": REFUSAL,
+    "nak": AWAY,
+    "storage": WORKER,
+    "storage.before_head": IMPORTER,
+    "storage.after_head": IMPORTER,
+    "storage.before_delete": OLD,
+    "storage.after_delete": OLD,
+}
+
+
+def scenario_of(point: str) -> Scenario:
+    return BY_GROUP.get(point) or BY_GROUP[point.partition(".")[0]]
+
+
+def cases() -> list[tuple[str, str, int]]:
+    """Point, action, and which time it acts: of the steps of a flip, each."""
+    return [
+        (point, action, nth)
+        for point in sorted(POINTS)
+        for action in ACTIONS
+        for nth in ((1, 2, 3) if point == "flip.step" else (1,))
+    ]
+
+
+def swept(run: Run, point: str, action: str, nth: int = 1) -> list[str]:
+    """Arms one process, drives an import past the point, and gives what the checker finds wrong afterwards."""
+    scenario = scenario_of(point)
+    once = run.folder / f"{point}-{action}-{nth}"
+    once.mkdir()
+    armed = ",".join(filter(None, (f"{point}:{ACTIONS[action]}:{nth}", scenario.also)))
+    run.fleet.discard(scenario.role)
+    environment = {"FAILPOINT": armed, "FAILPOINT_ONCE_DIR": str(once), **(scenario.settings or {})}
+    run.fleet.start(scenario.role, environment=environment)
+    helped = scenario.role == "worker" and action == "sleep"
+    with ThreadPoolExecutor(1) as beside:
+        playing = beside.submit(scenario.play, run, once)
+        if helped:
+            # Nobody else may take the message before; somebody else must take the import over.
+            wait_for(lambda: (once / point).exists() or playing.done(), f"{point} to be reached", HIT_SECONDS)
+            run.fleet.start("worker-2")
+        playing.result()
+    assert (once / point).exists(), f"{point} was never reached"
+    run.settle(SETTLE_SECONDS)
+    if helped:
+        run.fleet.discard("worker-2")
+    return run.verdict()

@@ -1,0 +1,51 @@
+"""The short selection of tests/chaos that every run of the tests does: `make chaos` runs all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import random_run
+from tests.chaos.planting import PLANS, caught_in
+from tests.chaos.run import Run, baseline, running
+from tests.chaos.sweep import SCAN, swept
+from tests.stack import LiveStack
+
+SEED, JOBS = 7, 15
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def run(stack: LiveStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    with running(stack, tmp_path_factory.mktemp("chaos"), SEED, tenants=2) as run:
+        run.fleet.start("importer")
+        run.fleet.start("worker")
+        run.fleet.wait_ready()
+        baseline(run)
+        run.learn([SCAN])
+        yield run
+
+
+@pytest.mark.parametrize(
+    ("point", "action"),
+    [
+        ("claim.after_commit", "exit"),
+        ("chunk.after_commit", "exit"),
+        ("flip.before_commit", "sleep"),
+        ("dispatch.after_publish", "exit"),
+    ],
+)
+def test_an_import_survives_a_failpoint(run: Run, point: str, action: str) -> None:
+    assert swept(run, point, action) == []
+
+
+@pytest.mark.parametrize("bug", ["ack-before-commit", "non-atomic-flip"])
+def test_a_planted_bug_is_caught(run: Run, bug: str) -> None:
+    assert PLANS[bug].invariant in caught_in(run, PLANS[bug])
+
+
+def test_no_invariant_breaks_in_a_random_run(stack: LiveStack, tmp_path: Path) -> None:
+    assert random_run.play(stack, tmp_path, seed=SEED, jobs=JOBS, workers=2) == []

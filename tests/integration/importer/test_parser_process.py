@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import threading
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.importer.engine import parser_process
+from services.importer.engine.frames import Order, reply_decoder
+from services.importer.engine.parser_process import ParserProcess, start_fork_server
+from services.importer.targets.findings.records import FindingsRecord
+from tests.integration.importer.office import answered, eventually
+from tests.integration.importer.workbench import parser_children
+from tests.scans import nessus
+
+
+@pytest.fixture(autouse=True)
+def fork_server() -> None:
+    start_fork_server()
+
+
+def parser_of(*files: bytes) -> ParserProcess:
+    readers: list[Callable[[], Any]] = [lambda each=each: BytesIO(each) for each in files]  # type: ignore[misc]
+    return ParserProcess(Order(source="nessus"), readers, reply_decoder(FindingsRecord))
+
+
+async def test_the_digest_is_that_of_every_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser_process, "READ_BYTES", 1_000)
+    data = nessus(hosts=20) + b" " * 100_000
+    async with parser_of(data) as parser:
+        async for _ in parser.replies():
+            pass
+        assert await parser.fed_digest() == hashlib.sha256(data).digest()
+
+
+async def test_there_is_no_digest_of_a_file_that_was_refused() -> None:
+    async with parser_of(b"no scan" * 1_000_000) as parser:
+        async for _ in parser.replies():
+            pass
+        assert await parser.fed_digest() is None
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+async def test_a_run_that_is_stopped_while_its_child_starts_leaves_neither_child_nor_pipe(
+    monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    is_starting, may_go_on, has_started = threading.Event(), threading.Event(), threading.Event()
+    original = parser_process._start_in_turn
+
+    def slow_start(process: Any) -> None:
+        if point == "after":
+            original(process)
+        is_starting.set()
+        may_go_on.wait(20)
+        if point == "before":
+            original(process)
+        has_started.set()
+
+    async def run() -> None:
+        async with parser_of(nessus()):
+            pytest.fail("it was stopped before")
+
+    # What the first child costs once, such as the pipe to the resource tracker, is paid here.
+    async with parser_of(nessus()):
+        pass
+    await eventually(lambda: answered(parser_children() == []))
+    pipes = open_pipes()
+
+    monkeypatch.setattr(parser_process, "_start_in_turn", slow_start)
+    running = asyncio.create_task(run())
+    await eventually(lambda: answered(is_starting.is_set()))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    may_go_on.set()
+    await eventually(lambda: answered(has_started.is_set()))
+    await eventually(lambda: answered(parser_children() == []))
+    del running
+    await eventually(lambda: answered(open_pipes() <= pipes))
+
+
+async def test_a_run_that_is_stopped_as_soon_as_its_child_has_started_leaves_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(_: object) -> Any:
+        await asyncio.Event().wait()
+
+    reached = asyncio.Event()
+
+    async def noted(pipe: object) -> Any:
+        reached.set()
+        await never(pipe)
+
+    async def run() -> None:
+        async with parser_of(nessus()):
+            pytest.fail("it was stopped before")
+
+    monkeypatch.setattr(parser_process, "_open_stream", noted)
+    running = asyncio.create_task(run())
+    await reached.wait()
+    assert len(parser_children()) == 1
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await eventually(lambda: answered(parser_children() == []))
+
+
+def open_pipes() -> int:
+    """Of this process; those of finished children are let go of when the next one starts."""
+    count = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            count += str(descriptor.readlink()).startswith("pipe:")
+    return count
