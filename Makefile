@@ -16,7 +16,7 @@ export HYTHE_TEST_S3 := $(or $(S3),$(HYTHE_TEST_S3),juicefs)
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(STAMP) ## Make the virtual environment and install everything
@@ -92,8 +92,12 @@ bench: $(STAMP) ## Measure, and print each figure beside its floor
 	$(PY) -m bench
 
 .PHONY: chaos
-chaos: $(STAMP) ## Kill parts of a running stack in the middle of imports
-	$(PY) -m pytest -q -m chaos tests/chaos
+chaos: $(STAMP) ## Break a running stack in every way there is a test for (JOBS=100, SEED= of the random run)
+	JOBS=$(JOBS) SEED=$(SEED) $(PY) -m pytest -q -s -m chaos tests/chaos
+
+.PHONY: chaos-random
+chaos-random: $(STAMP) ## The random run alone: make chaos-random JOBS=500 SEED=7
+	JOBS=$(JOBS) SEED=$(SEED) $(PY) -m pytest -q -s -m chaos tests/chaos/test_random.py
 
 .PHONY: migration
 migration: $(STAMP) ## Write a migration from what schema/ has changed: make migration NAME=add_something

@@ -32,7 +32,9 @@ REAPED_BYTES = Counter("hythe_reaped_bytes", "Bytes of what was removed because 
 JOB_DURATION = Histogram(
     "hythe_import_job_duration_seconds", "From claim to end of an attempt.", ["outcome"], buckets=JOB_BUCKETS
 )
-QUEUE_AGE = Histogram("hythe_import_job_queue_age_seconds", "From trigger to first claim.", ["lane"], buckets=JOB_BUCKETS)
+QUEUE_AGE = Histogram(
+    "hythe_import_job_queue_age_seconds", "From trigger to first claim.", ["lane"], buckets=JOB_BUCKETS
+)
 RUNNING = Gauge("hythe_import_running", "Imports that this worker runs now.", ["lane"])
 RECORDS = Counter("hythe_import_records", "Items of succeeded imports by outcome; of dry runs none.", ["outcome"])
 UNDONE_ROWS = Counter("hythe_import_undone_rows", "Rows of undone imports by what became of them.", ["action"])

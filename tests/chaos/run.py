@@ -19,7 +19,7 @@ from tests.chaos.audit import auditing
 from tests.chaos.checker import history
 from tests.chaos.checker.history import Golden, Job, Quiet
 from tests.chaos.checker.invariants import Violation, check
-from tests.chaos.checker.reading import Servers, read_rows, read_world
+from tests.chaos.checker.reading import Servers, read_left, read_rows, read_world
 from tests.chaos.checker.world import TERMINAL
 from tests.chaos.clients import Caller, Errand
 from tests.chaos.contents import CANCELLED, Content
@@ -114,8 +114,7 @@ class Run:
         """Acks follow commits, and the janitor its clock: the last of them are given a moment."""
         deadline = time.monotonic() + STILL_SECONDS
         while time.monotonic() < deadline:
-            world = read_world(self.servers(), [caller.tenant for caller in self.callers])
-            if not any(world.left.values()):
+            if not any(read_left(self.servers(), [caller.tenant for caller in self.callers]).values()):
                 return
             time.sleep(POLL_SECONDS)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from deploy.local.instance import ROOT
 from tests.chaos import random_run
 from tests.chaos.planting import PLANS, caught_in
 from tests.chaos.run import Run, baseline, running
@@ -45,6 +48,20 @@ def test_an_import_survives_a_failpoint(run: Run, point: str, action: str) -> No
 @pytest.mark.parametrize("bug", ["ack-before-commit", "non-atomic-flip"])
 def test_a_planted_bug_is_caught(run: Run, bug: str) -> None:
     assert PLANS[bug].invariant in caught_in(run, PLANS[bug])
+
+
+def test_the_checker_is_a_program_of_its_own(run: Run) -> None:
+    """Over the history of the runs above, the planted bugs among them."""
+    store, secrets = run.stack.object_store, run.stack.stack.secrets
+    where = ["--database", run.stack.database.superuser_url, "--nats", run.stack.nats_url, "--s3", store.endpoint]
+    keys = ["--s3-access-key", store.access_key, "--s3-secret-key", store.secret_key, "--bucket", store.bucket]
+    command = [sys.executable, "-m", "tests.chaos.check", *where, *keys, "--secret", secrets.roles["hythe_worker"]]
+    done = subprocess.run([*command, run.recorder.path], check=False, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert {line.partition(" ")[0] for line in done.stdout.splitlines()[:-1]} == {"ACK", "INV3"}
+    begun = run.folder / "begun.jsonl"
+    begun.write_bytes(run.recorder.path.read_bytes().splitlines(keepends=True)[0])
+    assert subprocess.run([*command, begun], check=False, cwd=ROOT, capture_output=True).returncode == 2
 
 
 def test_no_invariant_breaks_in_a_random_run(stack: LiveStack, tmp_path: Path) -> None:

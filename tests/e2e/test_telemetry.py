@@ -53,6 +53,8 @@ WORKER_METRICS = {
     "hythe_import_lease_takeovers": set(),
     "hythe_import_poison": set(),
     "hythe_import_bad_messages": set(),
+    "hythe_scans": {"verdict"},
+    "hythe_scan_seconds": set(),
 }
 WANTED: dict[str, dict[str, set[str]]] = {
     "identity": RPC_METRICS | DEPENDENCIES,

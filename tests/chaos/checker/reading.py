@@ -103,7 +103,6 @@ def read_world(servers: Servers, tenants: Collection[int]) -> World:
     with psycopg.connect(servers.database_url, autocommit=True) as connection:
         imports = _imports(connection, servers, wanted)
         mine = {each.import_id for each in imports}
-        left = {what: _one(connection, query, [wanted]) for what, query in LEFT.items()}
         events, messages = asyncio.run(_queue(servers.nats_url, mine))
         return World(
             imports=imports,
@@ -139,9 +138,20 @@ def read_world(servers: Servers, tenants: Collection[int]) -> World:
                     [wanted],
                 ).fetchall()
             ),
-            left=left | messages,
+            left=_rows_left(connection, wanted) | messages,
             secrets=servers.secrets,
         )
+
+
+def read_left(servers: Servers, tenants: Collection[int]) -> dict[str, int]:
+    """What is not at rest yet: `World.left` alone, which is quick to ask for again and again."""
+    with psycopg.connect(servers.database_url, autocommit=True) as connection:
+        rows = _rows_left(connection, sorted(tenants))
+    return rows | asyncio.run(_queue(servers.nats_url, None))[1]
+
+
+def _rows_left(connection: psycopg.Connection[Any], tenants: list[int]) -> dict[str, int]:
+    return {what: _one(connection, query, [tenants]) for what, query in LEFT.items()}
 
 
 def read_rows(connection: psycopg.Connection[Any], report_id: int) -> Rows:
@@ -179,12 +189,12 @@ def _one(connection: psycopg.Connection[Any], query: str, values: Any) -> int:
     return int(row[0]) if row else 0
 
 
-async def _queue(url: str, mine: Collection[str]) -> tuple[list[Event] | None, dict[str, int]]:
-    """The events, and what of the work queue is left."""
+async def _queue(url: str, mine: Collection[str] | None) -> tuple[list[Event] | None, dict[str, int]]:
+    """The events of these imports, where any are asked for, and what of the work queue is left."""
     client = await connect(url)
     try:
         jetstream = client.jetstream()
-        return await _events(jetstream, mine), await _messages(jetstream)
+        return await _events(jetstream, mine) if mine is not None else None, await _messages(jetstream)
     finally:
         await client.close()
 
