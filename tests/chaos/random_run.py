@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.clients import Errand
@@ -14,13 +16,25 @@ from tests.stack import LiveStack
 
 WORKERS = 3
 CANCELLED_SHARE, INVALID_SHARE, POISON_SHARE = 0.10, 0.05, 0.02
-PAUSE_SECONDS = (1.0, 6.0)
+PAUSE_SECONDS = (0.5, 3.0)
 SETTLE_SECONDS = 120
 SECONDS_PER_JOB = 12
 
 
-def play(stack: LiveStack, folder: Path, *, seed: int, jobs: int, workers: int = WORKERS) -> list[str]:
-    """Violations, as the checker prints them. The history is kept in `folder`."""
+@dataclass(frozen=True)
+class Played:
+    """What the checker found, and how much there was to find something in."""
+
+    violations: list[str]
+    states: Counter[str]
+    faults: Counter[str]
+
+    def __str__(self) -> str:
+        return f"{self.faults.total()} faults {dict(self.faults)}, imports {dict(self.states)}"
+
+
+def play(stack: LiveStack, folder: Path, *, seed: int, jobs: int, workers: int = WORKERS) -> Played:
+    """The history is kept in `folder`."""
     rng = random.Random(seed)
     with running(stack, folder, seed) as run:
         for name in ("importer", *(f"worker-{number}" for number in range(1, workers + 1))):
@@ -44,7 +58,7 @@ def play(stack: LiveStack, folder: Path, *, seed: int, jobs: int, workers: int =
             stack.wait_ready(name)
         run.fleet.wait_ready()
         run.settle(SETTLE_SECONDS)
-        return run.verdict()
+        return Played(run.verdict(), run.states(), Counter(each.what for each in run.recorded().faults))
 
 
 def draw(run: Run, rng: random.Random, contents: list[Content], seed: int, number: int) -> Errand:

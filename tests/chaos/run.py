@@ -6,6 +6,7 @@ import random
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -17,7 +18,7 @@ from minio import Minio
 
 from tests.chaos.audit import auditing
 from tests.chaos.checker import history
-from tests.chaos.checker.history import Golden, Job, Quiet
+from tests.chaos.checker.history import Golden, History, Job, Quiet
 from tests.chaos.checker.invariants import Violation, check
 from tests.chaos.checker.reading import Servers, read_left, read_rows, read_world
 from tests.chaos.checker.world import TERMINAL
@@ -118,6 +119,16 @@ class Run:
                 return
             time.sleep(POLL_SECONDS)
 
+    def recorded(self) -> History:
+        return history.read(self.recorder.path)
+
+    def states(self) -> Counter[str]:
+        """How the imports of all jobs have ended."""
+        tenants = [caller.tenant for caller in self.callers]
+        with psycopg.connect(self.stack.database.superuser_url) as connection:
+            query = "SELECT state, count(*) FROM imports WHERE tenant_id = ANY(%s) GROUP BY 1"
+            return Counter(dict(connection.execute(query, [tenants]).fetchall()))
+
     def accepted(self) -> int:
         """How many imports there are of this run's jobs."""
         names = [f"{self.token}-{number + 1}" for number in range(self.number)]
@@ -139,7 +150,7 @@ class Run:
 
     def verdict(self) -> list[str]:
         """Violations that no earlier verdict of this run had, each as the checker prints it."""
-        recorded = history.read(self.recorder.path)
+        recorded = self.recorded()
         found = check(recorded, read_world(self.servers(), recorded.tenants))
         fresh = [each for each in found if each not in self._judged]
         self._judged.update(fresh)

@@ -33,6 +33,7 @@ DEPENDENCIES = {"hythe_dependency_up": {"check"}}
 DISPATCHER_METRICS = {
     "hythe_import_created": {"source", "lane"},
     "hythe_import_cancel_requests": set(),
+    "hythe_import_commands": {"command"},
     "hythe_import_outbox_lag_seconds": set(),
     "hythe_import_outbox_size": set(),
     "hythe_import_redrives": set(),

@@ -197,10 +197,9 @@ def test_urls_that_have_ended_are_replaced_and_the_upload_goes_on(caller: Rest, 
         eventually(lambda: datetime.now(UTC) > ends)
         last = parts[-1]
         assert httpx.put(last["url"], content=piece(data, last)).status_code == 403
-        for number in (1, 2):
-            [fresh] = caller.get(f"/api/v2/uploads/{key}", params={"first": number, "limit": 1})["parts"]
-            assert httpx.put(fresh["url"], content=piece(data, fresh), timeout=60).status_code == 200
-        assert caller.post(f"/api/v2/uploads/{key}/complete", None)["uploaded"] is True
+    # By the service as it is set up again: one second is not enough on a busy machine.
+    assert send_missing(caller, key, data) == [1, 2]
+    assert caller.post(f"/api/v2/uploads/{key}/complete", None)["uploaded"] is True
     assert caller.wait(caller.trigger(key))["status"] == "IMPORT COMPLETE"
     check_findings(caller)
 

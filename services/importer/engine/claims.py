@@ -38,6 +38,17 @@ from services.importer.store.outbox import Topic
 
 LOCK_NOT_AVAILABLE = "55P03"
 MAX_CRASHES = 3
+# The counters of `import_progress` that move while an attempt runs.
+MOVING = (
+    "percent",
+    "processed_bytes",
+    "processed_findings",
+    "processed_assets",
+    "processed_finding_assets",
+    "processed_evidence",
+    "read",
+    "rejected",
+)
 KEEP_RESUMABLE = timedelta(hours=24)
 
 
@@ -210,7 +221,8 @@ async def _start(
     await connection.execute(
         update(import_progress)
         .where(import_progress.c.tenant_id == tenant_id, import_progress.c.import_id == import_id)
-        .values(attempt=attempt, phase="starting", updated_at=func.now())
+        # What an earlier attempt had reached is not this one's: its checkpoint may lie before that, or be lost.
+        .values(attempt=attempt, phase="starting", **dict.fromkeys(MOVING, 0), updated_at=func.now())
     )
     # The dispatcher looks again when the lease would be over.
     await connection.execute(

@@ -67,6 +67,16 @@ async def test_a_lost_lease_is_taken_over_and_the_old_attempt_is_fenced_out(engi
             await claims.renew(connection, old, LEASE)
 
 
+async def test_the_progress_of_a_new_attempt_is_its_own_and_never_goes_back(engine: Engine) -> None:
+    import_id = await engine.queued()
+    await engine.claimed(import_id)
+    await engine.admin.execute("UPDATE import_progress SET percent = 20, processed_bytes = 9, read = 5, rejected = 1")
+    await expire_lease(engine)
+    assert isinstance(await try_claim(engine, import_id), Claim)
+    (row,) = await engine.rows("SELECT attempt, percent, processed_bytes, read, rejected FROM import_progress")
+    assert row == {"attempt": 2, "percent": 0, "processed_bytes": 0, "read": 0, "rejected": 0}
+
+
 async def test_no_flip_of_a_fenced_attempt_commits(engine: Engine) -> None:
     import_id = await engine.queued()
     old = await engine.claimed(import_id)

@@ -20,8 +20,8 @@ import pytest
 from tests.integration.importer.undoing import NOTHING, TABLES, Scan, Undoer, assert_whole, dump, scan
 from tests.integration.importer.workbench import Engine
 
-# More of them when something about undo has changed: HYTHE_TEST_SEEDS=100 finds what four do not.
-SEEDS = range(int(os.environ.get("HYTHE_TEST_SEEDS", "4")))
+# More of them when something about undo has changed: HYTHE_TEST_SEEDS=100 finds what these do not.
+SEEDS = range(int(os.environ.get("HYTHE_TEST_SEEDS", "2")))
 TIMES = ("created_at", "updated_at", "changed_at")
 
 
