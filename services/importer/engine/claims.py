@@ -39,16 +39,8 @@ from services.importer.store.outbox import Topic
 LOCK_NOT_AVAILABLE = "55P03"
 MAX_CRASHES = 3
 # The counters of `import_progress` that move while an attempt runs.
-MOVING = (
-    "percent",
-    "processed_bytes",
-    "processed_findings",
-    "processed_assets",
-    "processed_finding_assets",
-    "processed_evidence",
-    "read",
-    "rejected",
-)
+PROCESSED = ("bytes", "findings", "assets", "finding_assets", "evidence")
+MOVING = ("percent", "read", "rejected", *(f"processed_{name}" for name in PROCESSED))
 KEEP_RESUMABLE = timedelta(hours=24)
 
 
