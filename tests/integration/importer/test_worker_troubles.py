@@ -92,7 +92,7 @@ async def test_a_heartbeat_that_finds_the_lease_of_a_finished_import_gone_does_n
     monkeypatch.setattr(runner, "flip", slow_to_return)
     import_id = await shop.bench.triggered(nessus())
     sequence = await shop.post(import_id)
-    async with shop.working(lease=timedelta(seconds=0.4)):
+    async with shop.working(lease=timedelta(seconds=2)):
         assert await shop.until_settled(1) == [("ack", sequence)]
     assert (await shop.bench.row(import_id))["state"] == "SUCCEEDED"
     assert value_of(metrics.FENCED_WRITES) == fenced
