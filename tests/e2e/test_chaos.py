@@ -54,8 +54,9 @@ def test_the_checker_is_a_program_of_its_own(run: Run) -> None:
     """Over the history of the runs above, the planted bugs among them."""
     store, secrets = run.stack.object_store, run.stack.stack.secrets
     where = ["--database", run.stack.database.superuser_url, "--nats", run.stack.nats_url, "--s3", store.endpoint]
-    keys = ["--s3-access-key", store.access_key, "--s3-secret-key", store.secret_key, "--bucket", store.bucket]
-    command = [sys.executable, "-m", "tests.chaos.check", *where, *keys, "--secret", secrets.roles["hythe_worker"]]
+    # A generated key may begin with a dash.
+    keys = [f"--s3-access-key={store.access_key}", f"--s3-secret-key={store.secret_key}", f"--bucket={store.bucket}"]
+    command = [sys.executable, "-m", "tests.chaos.check", *where, *keys, f"--secret={secrets.roles['hythe_worker']}"]
     done = subprocess.run([*command, run.recorder.path], check=False, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     assert {line.partition(" ")[0] for line in done.stdout.splitlines()[:-1]} == {"ACK", "INV3"}

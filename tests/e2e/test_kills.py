@@ -12,7 +12,7 @@ from tests.e2e.rest import Rest, rest
 from tests.scans import write_nessus
 from tests.stack import LiveStack
 
-SIZE = Size(hosts=1_000, plugins=40, output_characters=800)
+SIZE = Size(hosts=1_500, plugins=40, output_characters=1_300)
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -15,6 +15,10 @@ from services.status.store.listing import all_rows, one_row, read_page, stream_r
 # An evidence text has up to a million characters, and a batch of them is held in memory.
 EVIDENCE_BATCH_ROWS = 4
 
+# Not the bare column: without statistics, as after a large import, the planner would walk all evidence of the tenant
+# in the order of its primary key to find that of one place.
+_BY_EVIDENCE = evidence.c.evidence_id + 0
+
 # What a row of `flaws` is made of: the long texts stay where they are.
 SUMMARY = (
     findings.c.flaw_id,
@@ -150,7 +154,7 @@ def stream_evidence(connection: AsyncConnection, tenant_id: int, finding_id: int
         .join(place, and_(place.c.tenant_id == evidence.c.tenant_id, place.c.affected_id == evidence.c.affected_id))
         .join(findings, and_(findings.c.tenant_id == place.c.tenant_id, findings.c.finding_id == place.c.finding_id))
         .where(place.c.tenant_id == tenant_id, place.c.finding_id == finding_id, place.c.asset_id == asset_id)
-        .order_by(evidence.c.evidence_id)
+        .order_by(_BY_EVIDENCE)
     )
     return stream_rows(connection, statement, EVIDENCE_BATCH_ROWS)
 
@@ -163,7 +167,7 @@ def _place_columns() -> list[ColumnElement[Any]]:
             evidence.c.tenant_id == affected_assets.c.tenant_id,
             evidence.c.affected_id == affected_assets.c.affected_id,
         )
-        .order_by(evidence.c.evidence_id)
+        .order_by(_BY_EVIDENCE)
         .correlate(affected_assets)
         .scalar_subquery()
     )
