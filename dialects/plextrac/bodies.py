@@ -80,13 +80,13 @@ class ReportBody:
 
 def upload_body(payload: Mapping[str, Any]) -> UploadBody:
     """`name`, also called `filename` and `fileName`; some clients add a `size`."""
-    return UploadBody(name=_text(payload, "name", "filename", "fileName"), size_bytes=_size(payload.get("size")))
+    return UploadBody(name=text(payload, "name", "filename", "fileName"), size_bytes=_size(payload.get("size")))
 
 
 def import_body(payload: Mapping[str, Any]) -> ImportBody:
     return ImportBody(
-        key=_text(payload, "key"),
-        file_name=_text(payload, "fileName", "filename", "name"),
+        key=text(payload, "key"),
+        file_name=text(payload, "fileName", "filename", "name"),
         options=import_options(payload),
     )
 
@@ -105,10 +105,10 @@ def idempotency_key(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
 
 def client_body(payload: Mapping[str, Any]) -> ClientBody:
     return ClientBody(
-        name=_text(payload, "name"),
-        description=_text(payload, "description"),
-        poc=_text(payload, "poc"),
-        poc_email=_text(payload, "poc_email"),
+        name=text(payload, "name"),
+        description=text(payload, "description"),
+        poc=text(payload, "poc"),
+        poc_email=text(payload, "poc_email"),
         tags=tag_list("tags", payload.get("tags")),
     )
 
@@ -117,9 +117,9 @@ def report_body(content_type: str, body: bytes) -> ReportBody:
     """JSON or form-urlencoded: the official Nessus script sends a form."""
     payload = json_or_form(content_type, body)
     return ReportBody(
-        name=_text(payload, "name"),
-        description=_text(payload, "description"),
-        status=_text(payload, "status"),
+        name=text(payload, "name"),
+        description=text(payload, "description"),
+        status=text(payload, "status"),
         tags=tag_list("tags", payload.get("tags")),
         details={name: payload[name] for name in REPORT_DETAILS if payload.get(name) not in (None, "", [], {})},
     )
@@ -173,7 +173,7 @@ def flag(name: str, value: Any) -> bool:
     raise InvalidArgument("INVALID_FLAG", f"{name} must be true or false.", field=name)
 
 
-def _text(payload: Mapping[str, Any], *names: str) -> str:
+def text(payload: Mapping[str, Any], *names: str) -> str:
     """The first of these members that is there; its use case says whether it may be empty."""
     for name in names:
         value = payload.get(name)

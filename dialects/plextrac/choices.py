@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dialects.plextrac.bodies import flag
+from dialects.plextrac.bodies import flag, text
 from runtime.errors import InvalidArgument
 
 # Their words for a policy, without regard to case and separators, and the native ones.
@@ -44,7 +44,7 @@ def choices(payload: Mapping[str, Any]) -> Choices:
         max_errors=_whole_number(payload, "maxErrors"),
         max_error_percent=_number(payload, "maxErrorPercent"),
         expected_records=_whole_number(payload, "expectedRecords"),
-        sha256=_text(payload, "sha256"),
+        sha256=text(payload, "sha256").strip(),
     )
 
 
@@ -58,7 +58,7 @@ def _flag(payload: Mapping[str, Any], name: str) -> bool | None:
 
 
 def _on_error(payload: Mapping[str, Any]) -> str | None:
-    said = _text(payload, "onError")
+    said = text(payload, "onError").strip()
     if not said:
         return None
     word = ON_ERROR.get(said.lower().replace("_", "").replace("-", ""))
@@ -89,15 +89,6 @@ def _whole_number(payload: Mapping[str, Any], name: str) -> int | None:
     if not number.is_integer():
         raise InvalidArgument("INVALID_NUMBER", f"{name} must be a whole number.", field=name)
     return int(number)
-
-
-def _text(payload: Mapping[str, Any], name: str) -> str:
-    value = payload.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise InvalidArgument("FIELD_NOT_TEXT", f"{name} must be a text.", field=name)
-    return value.strip()
 
 
 def _is_absent(value: Any) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from dialects.plextrac.bodies import text
 from dialects.plextrac.times import iso_or_none
 from runtime.errors import InvalidArgument
 
@@ -45,9 +46,9 @@ class MultipartBody:
 def multipart_body(payload: Mapping[str, Any]) -> MultipartBody:
     """`name` (or its aliases `filename`, `fileName`), `size`, and `sha256` and `partSize` if wanted."""
     return MultipartBody(
-        name=_text(payload, "name") or _text(payload, "filename") or _text(payload, "fileName"),
+        name=text(payload, "name") or text(payload, "filename") or text(payload, "fileName"),
         size_bytes=_number(payload, "size", "INVALID_SIZE"),
-        sha256=_text(payload, "sha256"),
+        sha256=text(payload, "sha256"),
         part_size_bytes=_number(payload, "partSize", "INVALID_PART_SIZE"),
     )
 
@@ -82,15 +83,6 @@ def parts_json(key: str, parts: Iterable[Part], following: int) -> dict[str, Any
         ],
         "next": following or None,
     }
-
-
-def _text(payload: Mapping[str, Any], name: str) -> str:
-    value = payload.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise InvalidArgument("FIELD_NOT_TEXT", f"{name} must be a text.", field=name)
-    return value
 
 
 def _number(payload: Mapping[str, Any], name: str, reason: str) -> int:

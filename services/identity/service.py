@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import grpc
@@ -15,6 +14,7 @@ from hythe.identity.v1 import well_known_pb2
 from hythe.identity.v1.identity_pb2_grpc import IdentityServiceServicer
 from hythe.identity.v1.well_known_pb2_grpc import WellKnownServicer
 from runtime.auth import ApiKey, Basic, Principal, current_credential, current_principal, current_request
+from runtime.timestamps import timestamp
 from services.identity.api_keys import ApiKeys
 from services.identity.credentials import Credentials
 from services.identity.logins import Logins
@@ -172,14 +172,6 @@ class WellKnown(WellKnownServicer):
 
     async def GetJwks(self, request: well_known_pb2.GetJwksRequest, context: Context) -> HttpBody:
         return HttpBody(content_type="application/json", data=self._do.keys.jwks().encode())
-
-
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
 
 
 def token_message(token: Token) -> pb.Token:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from hythe.importer.v1 import importer_pb2
 from runtime.errors import InvalidArgument
+from runtime.timestamps import timestamp
 from services.importer.options import sha256_of
 from services.importer.policy import OnError, Options, Policy
 from services.importer.snapshot import Snapshot
@@ -79,10 +76,10 @@ def import_message(snapshot: Snapshot) -> importer_pb2.Import:
         user_id=snapshot.user_id,
         user_email=snapshot.user_email,
         tenant_id=snapshot.tenant_id,
-        create_time=_timestamp(snapshot.created_at),
-        update_time=_timestamp(snapshot.updated_at),
-        start_time=_timestamp(snapshot.started_at),
-        end_time=_timestamp(snapshot.ended_at),
+        create_time=timestamp(snapshot.created_at),
+        update_time=timestamp(snapshot.updated_at),
+        start_time=timestamp(snapshot.started_at),
+        end_time=timestamp(snapshot.ended_at),
         cancel_requested=snapshot.cancel_requested,
         client_name=snapshot.client_name,
         report_name=snapshot.report_name,
@@ -96,9 +93,9 @@ def import_message(snapshot: Snapshot) -> importer_pb2.Import:
         origin_import_id=_text(snapshot.origin_import_id),
         origin=_text(snapshot.origin),
         undone_by=_text(snapshot.undone_by),
-        undone_time=_timestamp(snapshot.undone_at),
+        undone_time=timestamp(snapshot.undone_at),
         pause_requested=snapshot.pause_requested,
-        resumable_until_time=_timestamp(snapshot.resumable_until),
+        resumable_until_time=timestamp(snapshot.resumable_until),
         undo=[
             importer_pb2.UndoCount(kind=each.kind, action=each.action, reason=each.reason, count=each.count)
             for each in snapshot.undo
@@ -121,11 +118,3 @@ def _hexadecimal(digest: bytes | None) -> str:
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

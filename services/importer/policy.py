@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -32,3 +34,13 @@ class Options(msgspec.Struct, frozen=True):
     force: bool = False
     policy: Policy = Policy()
     expected_sha256: bytes | None = None
+
+
+def options_of(row: Mapping[Any, Any]) -> Options:
+    """As they stand in a row of `imports`."""
+    return Options(
+        dry_run=row["dry_run"],
+        force=row["force"],
+        policy=msgspec.convert(row["policy"], Policy),
+        expected_sha256=row["expected_sha256"],
+    )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from hythe.importer.v1 import importer_pb2, webhooks_pb2
 from hythe.importer.v1.webhooks_pb2_grpc import WebhookServiceServicer
 from runtime.auth import current_principal
 from runtime.errors import InvalidArgument
+from runtime.timestamps import timestamp
 from services.importer.model import State
 from services.importer.webhooks import Delivery, Wanted, Webhook, Webhooks
 
@@ -102,11 +101,3 @@ def delivery_message(delivery: Delivery) -> webhooks_pb2.Delivery:
         attempt_time=timestamp(delivery.attempted_at),
         next_attempt_time=timestamp(delivery.next_at),
     )
-
-
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    made = Timestamp()
-    made.FromDatetime(moment)
-    return made

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
-from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from dialects.plextrac.findings import SEVERITIES
 from dialects.plextrac.imports import ListedImport
 from hythe.importer.v1 import importer_pb2
 from hythe.status.v1 import status_pb2
 from runtime.errors import InvalidArgument
+from runtime.timestamps import timestamp
 from services.status.model import Counters, Import, Row, RowError, UndoItem
 
 R = TypeVar("R")
@@ -214,11 +213,3 @@ def id_or_empty(import_id: UUID | None) -> str:
 
 def hex_or_empty(digest: bytes | None) -> str:
     return "" if digest is None else digest.hex()
-
-
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

@@ -12,6 +12,7 @@ import grpc
 from hythe.status.v1 import status_pb2
 from hythe.status.v1.status_pb2_grpc import StatusServiceServicer
 from runtime.auth import current_principal, current_request
+from runtime.timestamps import timestamp
 from services.status import messages
 from services.status.assets import Assets
 from services.status.engagements import Engagements
@@ -82,7 +83,7 @@ class StatusService(StatusServiceServicer):
 
     async def GetReport(self, request: status_pb2.GetReportRequest, context: Context) -> status_pb2.GetReportResponse:
         signed = await self._reports.sign(current_principal(), request.import_id)
-        return status_pb2.GetReportResponse(url=signed.url, expire_time=messages.timestamp(signed.expires_at))
+        return status_pb2.GetReportResponse(url=signed.url, expire_time=timestamp(signed.expires_at))
 
     async def ListUndoItems(
         self, request: status_pb2.ListUndoItemsRequest, context: Context

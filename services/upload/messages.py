@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from hythe.upload.v1 import upload_pb2
+from runtime.timestamps import timestamp
 from services.upload.model import Part, Upload
 
 
@@ -34,9 +31,3 @@ def part_message(part: Part) -> upload_pb2.Part:
         url=part.url or "",
         expire_time=timestamp(part.expires_at) if part.expires_at else None,
     )
-
-
-def timestamp(at: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(at)
-    return message

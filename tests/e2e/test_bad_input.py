@@ -2,21 +2,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.e2e.rest import Rest, rest
+from tests.e2e.rest import Rest
 from tests.scans import nessus
 from tests.stack import LiveStack
-
-
-@pytest.fixture
-def caller(stack: LiveStack) -> Iterator[Rest]:
-    made = rest(stack)
-    yield made
-    made.http.close()
 
 
 def is_envelope(response: httpx.Response, status: int) -> bool:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.chaos.killing import Size, assert_exactly, kill_at, while_staging
-from tests.e2e.rest import Rest, rest
+from tests.e2e.rest import Rest
 from tests.scans import nessus, write_nessus
 from tests.stack import LiveStack
 
@@ -22,13 +22,6 @@ SCAN = nessus(hosts=3, plugins=4)
 ITEMS = 12
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-def caller(stack: LiveStack) -> Iterator[Rest]:
-    made = rest(stack)
-    yield made
-    made.http.close()
 
 
 @pytest.fixture(scope="module")

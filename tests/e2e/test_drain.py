@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -13,20 +12,13 @@ import pytest
 from tests.chaos.contents import Content
 from tests.chaos.killing import Size, assert_exactly, while_staging
 from tests.chaos.rolling import under_load
-from tests.e2e.rest import Rest, rest
+from tests.e2e.rest import Rest
 from tests.scans import nessus, write_nessus
 from tests.stack import LiveStack
 
 SIZE = Size(hosts=3_000, plugins=40, output_characters=0)
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-def caller(stack: LiveStack) -> Iterator[Rest]:
-    made = rest(stack)
-    yield made
-    made.http.close()
 
 
 def test_a_restarted_worker_hands_its_import_over_which_counts_as_no_crash(

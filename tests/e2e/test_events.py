@@ -13,18 +13,11 @@ import pytest
 from uuid_utils import uuid7
 
 from tests.e2e.events import Event, events_of
-from tests.e2e.rest import Rest, rest
+from tests.e2e.rest import Rest
 from tests.scans import nessus
 from tests.stack import LiveStack
 
 ORDER = ("QUEUED", "RUNNING", "SUCCEEDED")
-
-
-@pytest.fixture
-def caller(stack: LiveStack) -> Iterator[Rest]:
-    made = rest(stack)
-    yield made
-    made.http.close()
 
 
 @pytest.fixture

@@ -2,23 +2,15 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from tests.e2e.rest import Rest, rest
+from tests.e2e.rest import Rest
 from tests.stack import LiveStack
 
 PORTAL = {"origin": "http://localhost:3000"}
-
-
-@pytest.fixture
-def caller(stack: LiveStack) -> Iterator[Rest]:
-    made = rest(stack)
-    yield made
-    made.http.close()
 
 
 @pytest.mark.parametrize(

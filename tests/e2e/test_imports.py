@@ -2,21 +2,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 
 import httpx
-import pytest
 
 from tests.e2e.rest import Rest, login, rest
 from tests.scans import nessus
 from tests.stack import LiveStack
-
-
-@pytest.fixture
-def caller(stack: LiveStack) -> Iterator[Rest]:
-    made = rest(stack)
-    yield made
-    made.http.close()
 
 
 def test_a_scan_goes_in_and_its_findings_come_out(caller: Rest) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.killing import Moment, Size, assert_exactly, in_the_flip, kill_at, while_staging
-from tests.e2e.rest import Rest, rest
+from tests.e2e.rest import Rest
 from tests.scans import write_nessus
 from tests.stack import LiveStack
 
@@ -21,13 +20,6 @@ pytestmark = pytest.mark.timeout(300)
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("kills") / "scan.nessus"
     return write_nessus(path, SIZE.hosts, SIZE.plugins, output_characters=SIZE.output_characters)
-
-
-@pytest.fixture
-def caller(stack: LiveStack) -> Iterator[Rest]:
-    made = rest(stack)
-    yield made
-    made.http.close()
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-import pytest
 
-from tests.e2e.rest import Rest, rest
+from tests.e2e.rest import Rest
 from tests.e2e.test_cli import Inside
 from tests.scans import nessus
 from tests.stack import LiveStack
@@ -19,13 +17,6 @@ from tests.stack import LiveStack
 BAD_ITEMS = 1_200
 KEPT_AS_ROWS = 1_000
 HEADER = ["record_number", "position", "field", "code", "message", "value"]
-
-
-@pytest.fixture
-def caller(stack: LiveStack) -> Iterator[Rest]:
-    made = rest(stack)
-    yield made
-    made.http.close()
 
 
 def scan(bad: int) -> bytes:

@@ -18,12 +18,11 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 import psycopg
-import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from deploy.local.instance import ROOT
 from deploy.local.secrets import jwt_key_file
-from tests.e2e.rest import Rest, login, rest
+from tests.e2e.rest import Rest, login
 from tests.e2e.test_cli import Shell
 from tests.scans import nessus
 from tests.stack import LiveStack
@@ -39,13 +38,6 @@ def padded_scan(size: int) -> bytes:
     """A scan of at least this size whose findings are few."""
     head, mark, tail = nessus(HOSTS, PLUGINS).partition(b"</Report>\n")
     return head + PAD * -(-(size - len(head)) // len(PAD)) + mark + tail
-
-
-@pytest.fixture
-def caller(stack: LiveStack) -> Iterator[Rest]:
-    made = rest(stack)
-    yield made
-    made.http.close()
 
 
 def eventually(find: Callable[[], Any], seconds: float = 60) -> Any:

@@ -16,7 +16,7 @@ import pytest
 
 from hythe.importer.v1 import importer_pb2, webhooks_pb2
 from hythe.importer.v1.webhooks_pb2_grpc import WebhookServiceStub
-from tests.e2e.rest import Rest, rest
+from tests.e2e.rest import Rest
 from tests.receiver import Received, Receiver, receiving
 from tests.scans import nessus
 from tests.stack import LiveStack
@@ -29,13 +29,6 @@ HOSTS, PLUGINS = 3, 4
 def receiver() -> Iterator[Receiver]:
     with receiving() as made:
         yield made
-
-
-@pytest.fixture
-def caller(stack: LiveStack) -> Iterator[Rest]:
-    made = rest(stack)
-    yield made
-    made.http.close()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from enum import Enum, StrEnum
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
@@ -33,7 +32,7 @@ from services.importer.engine.failures import FencedOut
 from services.importer.engine.row_errors import keep_errors
 from services.importer.engine.target import Job
 from services.importer.model import Kind, Origin, State
-from services.importer.policy import Options, Policy
+from services.importer.policy import options_of
 from services.importer.store.outbox import Topic
 
 LOCK_NOT_AVAILABLE = "55P03"
@@ -237,12 +236,7 @@ def _job(row: Any) -> Job:
         kind=Kind(row["kind"]),
         origin=Origin(row["origin"]) if row["origin"] else None,
         origin_import_id=row["origin_import_id"],
-        options=Options(
-            dry_run=row["dry_run"],
-            force=row["force"],
-            policy=msgspec.convert(row["policy"], Policy),
-            expected_sha256=row["expected_sha256"],
-        ),
+        options=options_of(row),
     )
 
 

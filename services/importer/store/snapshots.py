@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from sqlalchemy import Row, Select, Table, func, select
 
 from schema.importer import clients, import_progress, import_requests, imports, reports
 from services.importer.model import Kind, Origin, State
-from services.importer.policy import Options, Policy
+from services.importer.policy import options_of
 from services.importer.snapshot import Caution, Snapshot, UndoCount
 
 COUNTERS = (
@@ -83,12 +82,7 @@ def snapshot_of(row: Row[*tuple[Any, ...]]) -> Snapshot:
         counters={name: getattr(row, name) for name in COUNTERS},
         cautions=tuple(Caution(each["code"], each["message"], each["count"]) for each in row.cautions),
         kind=Kind(row.kind),
-        options=Options(
-            dry_run=row.dry_run,
-            force=row.force,
-            policy=msgspec.convert(row.policy, Policy),
-            expected_sha256=row.expected_sha256,
-        ),
+        options=options_of(row._mapping),  # noqa: SLF001 - SQLAlchemy's own public name, with an underscore
         content_sha256=row.content_sha256,
         duplicate_of=row.duplicate_of,
         origin=Origin(row.origin) if row.origin else None,
