@@ -36,6 +36,11 @@ POINTS: frozenset[str] = frozenset(
         "trigger.after_commit",
         "command.before_commit",
         "command.after_commit",
+        # The upload service: a key is reserved, parts are put together or given up.
+        "upload.before_commit",
+        "upload.after_commit",
+        "parts.before_commit",
+        "parts.after_commit",
         # The dispatcher: imports to the workers, ends to whoever wants to know.
         "dispatch.before_publish",
         "dispatch.after_publish",
@@ -47,6 +52,13 @@ POINTS: frozenset[str] = frozenset(
         "announce.after_publish",
         "announce.before_forgetting",
         "announce.after_forgetting",
+        # One attempt at one delivery to a webhook.
+        "webhook.before_taking",
+        "webhook.after_taking",
+        "webhook.before_send",
+        "webhook.after_send",
+        "webhook.before_commit",
+        "webhook.after_commit",
         # The worker, from the message to the ack.
         "worker.fetched",
         "claim.before_commit",
@@ -81,6 +93,14 @@ POINTS: frozenset[str] = frozenset(
         "storage.after_put",
         "storage.before_delete",
         "storage.after_delete",
+        "storage.before_begin",
+        "storage.after_begin",
+        "storage.before_list",
+        "storage.after_list",
+        "storage.before_complete",
+        "storage.after_complete",
+        "storage.before_abort",
+        "storage.after_abort",
     }
 )
 

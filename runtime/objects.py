@@ -175,7 +175,10 @@ class ObjectStore:
 
     async def begin_parts(self, object_key: str) -> str:
         """The id of an upload in parts."""
-        return await self._threads.run(self._parts.begin, object_key)
+        failpoint("storage.before_begin")
+        upload_id = await self._threads.run(self._parts.begin, object_key)
+        failpoint("storage.after_begin")
+        return upload_id
 
     def presigned_part_url(self, key: str, upload_id: str, number: int, size: int, life: timedelta) -> str:
         """A URL that takes this part, of exactly this size, for a while. It is a credential: never log it."""
@@ -183,16 +186,23 @@ class ObjectStore:
 
     async def stored_parts(self, object_key: str, upload_id: str, first: int, last: int) -> list[StoredPart]:
         """Which of the parts `first` to `last` have arrived; UploadMissing when the upload is over."""
-        return await self._threads.run(self._parts.arrived, object_key, upload_id, first, last)
+        failpoint("storage.before_list")
+        arrived = await self._threads.run(self._parts.arrived, object_key, upload_id, first, last)
+        failpoint("storage.after_list")
+        return arrived
 
     async def complete_parts(self, object_key: str, upload_id: str, parts: Sequence[StoredPart]) -> None:
         """Make the object of these parts; UploadMissing when the upload is over."""
         named = [(part.number, part.etag) for part in parts]
+        failpoint("storage.before_complete")
         await self._threads.run(self._parts.complete, object_key, upload_id, named)
+        failpoint("storage.after_complete")
 
     async def abort_parts(self, object_key: str, upload_id: str) -> None:
         """Remove the parts. Aborting what is over is no error."""
+        failpoint("storage.before_abort")
         await self._threads.run(self._parts.abort, object_key, upload_id)
+        failpoint("storage.after_abort")
 
     async def list_objects(self) -> AsyncIterator[list[StoredObject]]:
         """Everything below the prefix, page by page."""

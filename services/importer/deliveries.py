@@ -20,6 +20,7 @@ import structlog
 
 from runtime.database import Database
 from runtime.errors import ServiceError
+from runtime.failpoints import failpoint
 from runtime.outbound import Answer, NotAnswered, Outbound
 from runtime.sealing import Sealer, Unsealable
 from services.importer import dispatch_store, metrics
@@ -163,6 +164,8 @@ class Deliveries:
         lease = timedelta(seconds=self._settings.webhook_timeout_seconds + TAKEN_MARGIN_SECONDS)
         async with self._statements, self._database.transaction(item.tenant_id) as connection:
             order = await deliveries.take(connection, item, lease)
+            failpoint("webhook.before_taking")
+        failpoint("webhook.after_taking")
         if order is not None:
             await self._settle(order, await self._attempt(order))
 
@@ -180,10 +183,12 @@ class Deliveries:
             "hythe-delivery": str(order.delivery_id),
             "hythe-signature": signature(secret, int(time.time()), body),
         }
+        failpoint("webhook.before_send")
         try:
             answer = await self._outbound.post(order.url, body, headers)
         except NotAnswered as error:
             return Outcome(str(error))
+        failpoint("webhook.after_send")
         return outcome_of(answer)
 
     async def _settle(self, order: Order, outcome: Outcome) -> None:
@@ -204,6 +209,8 @@ class Deliveries:
                     status_code=outcome.status_code,
                     error=outcome.error,
                 )
+            failpoint("webhook.before_commit")
+        failpoint("webhook.after_commit")
         if not outcome.error:
             metrics.DELIVERIES.labels("delivered").inc()
             if age is not None:

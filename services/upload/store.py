@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select, t
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
+from runtime.failpoints import failpoint
 from schema.importer import tenant_limits
 from schema.upload import files
 from services.upload.model import File, NewFile
@@ -41,20 +42,23 @@ class FileStore:
             limit: int | None = await connection.scalar(query)
         return limit
 
-    async def add(self, tenant_id: int, file: NewFile) -> File:
+    async def add(self, tenant_id: int, new: NewFile) -> File:
         row = insert(files).values(
             tenant_id=tenant_id,
-            key=file.key,
-            file_name=file.file_name,
-            declared_size=file.declared_size,
-            sha256=file.sha256,
-            multipart_id=file.multipart_id,
-            part_size=file.part_size,
-            user_id=file.user_id,
-            expires_at=func.now() + file.life,
+            key=new.key,
+            file_name=new.file_name,
+            declared_size=new.declared_size,
+            sha256=new.sha256,
+            multipart_id=new.multipart_id,
+            part_size=new.part_size,
+            user_id=new.user_id,
+            expires_at=func.now() + new.life,
         )
         async with self._database.transaction(tenant_id) as connection:
-            return _file((await connection.execute(row.returning(*FILE_COLUMNS))).one())
+            file = _file((await connection.execute(row.returning(*FILE_COLUMNS))).one())
+            failpoint("upload.before_commit")
+        failpoint("upload.after_commit")
+        return file
 
     async def get(self, tenant_id: int, key: str) -> File | None:
         query = select(*FILE_COLUMNS).where(_is(tenant_id, key))
@@ -69,6 +73,8 @@ class FileStore:
         async with self._database.transaction(tenant_id) as connection:
             row = (await connection.execute(query)).one_or_none()
             yield LockedFile(connection, tenant_id, _file(row)) if row else None
+            failpoint("parts.before_commit")
+        failpoint("parts.after_commit")
 
     async def older(self, tenant_id: int, age: timedelta, after: tuple[datetime, str] | None, limit: int) -> list[File]:
         order = (files.c.created_at, files.c.key)

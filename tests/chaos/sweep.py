@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
+import httpx
 import psycopg
 from nats import connect
 
+from hythe.importer.v1 import webhooks_pb2
+from hythe.importer.v1.webhooks_pb2_grpc import WebhookServiceStub
 from runtime.failpoints import POINTS
 from runtime.streams import subject_of
 from services.importer import job_message
@@ -19,6 +24,8 @@ from tests.chaos.clients import Errand
 from tests.chaos.contents import CANCELLED, SUCCEEDED, Content, invalid, with_rejected_items
 from tests.chaos.processes import LEASE_SECONDS, wait_for
 from tests.chaos.run import Run
+from tests.receiver import receiving
+from tests.stack import LiveStack
 
 SLEEP_SECONDS = LEASE_SECONDS + 3
 SETTLE_SECONDS = 60
@@ -65,6 +72,53 @@ def undone(run: Run, once: Path) -> None:
     path = f"/api/v2/my-imports/{import_id}"
     errand.caller.insist("undo", "POST", f"{path}/undo", json={})
     wait_for(lambda: errand.caller.call("detail", "GET", path)["undoneAt"], "the undo", SETTLE_SECONDS)
+
+
+def in_parts(run: Run, once: Path) -> None:
+    """The file goes up by the route of large ones."""
+    errand = run.errand(SCAN)
+    errand.in_parts = True
+    run.play([errand])
+
+
+def given_up(run: Run, once: Path) -> None:
+    """An upload in parts that its client gives up, and the import of another."""
+    errand = run.errand(SCAN)
+    _, begun = errand.caller.insist("begin parts", "POST", "/api/v2/uploads", json={"name": "a", "size": 1})
+    status, _ = errand.caller.insist("abort parts", "DELETE", f"/api/v2/uploads/{begun['key']}")
+    assert status == httpx.codes.OK, status
+    run.play([errand])
+
+
+def told(run: Run, once: Path) -> None:
+    """Somebody wants to hear of the end: one delivery, made once or more, and noted as made."""
+    errand = run.errand(SCAN)
+    with receiving() as receiver, hearing(run.stack, errand.caller.key, receiver.url()):
+        run.play([errand])
+        import_id = run.import_of(errand)
+        query = b"SELECT state FROM webhook_deliveries WHERE import_id = %s"
+
+        def is_delivered() -> bool:
+            with psycopg.connect(run.stack.database.superuser_url) as connection:
+                return connection.execute(query, [import_id]).fetchall() == [("DELIVERED",)]
+
+        wait_for(is_delivered, "the delivery to be made", HIT_SECONDS)
+        assert len({each.delivery_id for each in receiver.received}) == 1
+        # Its webhook goes with the block, and what was not done about it would go unseen.
+        run.settle(SETTLE_SECONDS)
+
+
+@contextmanager
+def hearing(stack: LiveStack, key: str, url: str) -> Iterator[None]:
+    """A webhook for the length of the block."""
+    with psycopg.connect(stack.database.superuser_url, autocommit=True) as connection:
+        before = connection.execute("SELECT coalesce(max(webhook_id), 0) FROM webhooks").fetchone()
+        with grpc.insecure_channel(stack.grpc) as channel:
+            request = webhooks_pb2.CreateWebhookRequest(webhook=webhooks_pb2.Webhook(url=url))
+            calling = WebhookServiceStub(channel).CreateWebhook
+            calling(request, metadata=(("x-api-key", key),), timeout=HIT_SECONDS, wait_for_ready=True)
+        yield
+        connection.execute("DELETE FROM webhooks WHERE webhook_id > %s", before)
 
 
 def repeated(run: Run, once: Path) -> None:
@@ -130,9 +184,16 @@ AWAY = Scenario("worker", without_database, also=f"worker.fetched:sleep={LEASE_S
 UNDO = Scenario("worker", undone)
 CANCEL = Scenario("importer", cancelled)
 OLD = Scenario("importer", grown_old, settings=RETENTION)
+UPLOAD = Scenario("upload", plain)
+PARTS = Scenario("upload", in_parts)
+GIVEN_UP = Scenario("upload", given_up)
+TOLD = Scenario("importer", told, settings={"HYTHE_WEBHOOK_TIMEOUT_SECONDS": "2"})
 
 # Of the groups of points, which scenario comes by them; a whole name goes before its group.
 BY_GROUP = {
+    "upload": UPLOAD,
+    "parts": PARTS,
+    "webhook": TOLD,
     "trigger": IMPORTER,
     "command": CANCEL,
     "dispatch": IMPORTER,
@@ -152,6 +213,14 @@ BY_GROUP = {
     "storage": WORKER,
     "storage.before_head": IMPORTER,
     "storage.after_head": IMPORTER,
+    "storage.before_begin": PARTS,
+    "storage.after_begin": PARTS,
+    "storage.before_list": PARTS,
+    "storage.after_list": PARTS,
+    "storage.before_complete": PARTS,
+    "storage.after_complete": PARTS,
+    "storage.before_abort": GIVEN_UP,
+    "storage.after_abort": GIVEN_UP,
     "storage.before_delete": OLD,
     "storage.after_delete": OLD,
 }
