@@ -12,6 +12,8 @@ INTERPRETER := $(shell $(PYTHON) -c 'import platform; print(platform.python_vers
 STAMP := $(VENV)/.installed-$(INTERPRETER)
 
 export HYTHE_TEST_PG := $(or $(PG),$(HYTHE_TEST_PG),18)
+# Each has a stack of its own; two are what two cores can carry.
+WORKERS ?= 2
 export HYTHE_TEST_S3 := $(or $(S3),$(HYTHE_TEST_S3),juicefs)
 
 .PHONY: help
@@ -56,8 +58,8 @@ lint: $(STAMP) ## Check style, types, layers, protos and the gateway's configura
 	$(PY) -m deploy.local validate-gateway
 
 .PHONY: test
-test: $(STAMP) ## Run all tests on free ports (PG=16: the older PostgreSQL; TESTS=tests/unit: only those)
-	$(PY) -m pytest -q $(TESTS)
+test: $(STAMP) ## Run all tests on free ports (PG=16: the older PostgreSQL; TESTS=tests/unit: only those; WORKERS=2)
+	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile $(TESTS)
 
 .PHONY: up
 up: $(STAMP) ## Start the local stack

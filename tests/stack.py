@@ -28,8 +28,13 @@ KEPT_LOGS = ROOT / "build" / "test-logs"
 # A MinIO server lists unfinished uploads of one exact key only; what rests there the upload service aborts.
 LISTS_ALL_UPLOADS = os.environ.get("HYTHE_TEST_S3", "juicefs") != "minio"
 
-# A test must not wait a minute for what a lost lease sets off, nor long for a heartbeat.
+LOGINS_A_MINUTE = 20
+
+# A test must not wait a minute for what a lost lease sets off, nor long for a heartbeat; and all tests share an
+# address, many of them a user.
 SHORT_SETTINGS = {
+    "HYTHE_LOGINS_PER_USER": str(LOGINS_A_MINUTE),
+    "HYTHE_LOGINS_PER_ADDRESS": "1000",
     "HYTHE_LEASE_SECONDS": os.environ.get("HYTHE_TEST_LEASE_SECONDS", "5"),
     "HYTHE_WATCH_REPEAT_SECONDS": "1",
 }

@@ -17,6 +17,8 @@ from tests.stack import LiveStack
 WORKERS = 3
 CANCELLED_SHARE, INVALID_SHARE, POISON_SHARE = 0.10, 0.05, 0.02
 PAUSE_SECONDS = (0.5, 3.0)
+# Without it a few small jobs are done before the first draw.
+GAP_SECONDS = 0.8
 SETTLE_SECONDS = 120
 SECONDS_PER_JOB = 12
 
@@ -49,7 +51,7 @@ def play(stack: LiveStack, folder: Path, *, seed: int, jobs: int, workers: int =
         breaking = threading.Thread(target=faults.run, args=(is_over, PAUSE_SECONDS))
         breaking.start()
         try:
-            run.play(errands, seconds=60 + SECONDS_PER_JOB * jobs)
+            run.play(errands, seconds=60 + SECONDS_PER_JOB * jobs, gap_seconds=GAP_SECONDS)
         finally:
             is_over.set()
             breaking.join()

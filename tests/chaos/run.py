@@ -76,18 +76,20 @@ class Run:
                 rows = read_rows(connection, errand.job.report_id)
                 self.recorder.write(Golden(errand.content.name, rows.digest, rows.total))
 
-    def play(self, errands: Sequence[Errand], *, seconds: float = 300) -> None:
-        """Does all errands, some at once, and returns when each client has seen the end of its import, or gave up."""
+    def play(self, errands: Sequence[Errand], *, seconds: float = 300, gap_seconds: float = 0) -> None:
+        """Does all errands, some at once, and returns when each client has seen the end of its import, or gave up.
+
+        They come `gap_seconds` after each other in the mean.
+        """
         is_over = threading.Event()
         timer = threading.Timer(seconds, is_over.set)
         timer.start()
         try:
             with ThreadPoolExecutor(CLIENTS, thread_name_prefix="client") as pool:
-                seeds = [self.rng.random() for _ in errands]
-                going = [
-                    pool.submit(errand.run, is_over, random.Random(seed))
-                    for errand, seed in zip(errands, seeds, strict=True)
-                ]
+                going = []
+                for errand in errands:
+                    going.append(pool.submit(errand.run, is_over, random.Random(self.rng.random())))
+                    is_over.wait(self.rng.uniform(0, 2 * gap_seconds))
                 for each in going:
                     each.result()
         finally:

@@ -23,10 +23,9 @@ from hythe.importer.v1.importer_pb2_grpc import ImportServiceStub
 from hythe.status.v1 import status_pb2 as status
 from hythe.status.v1.status_pb2_grpc import StatusServiceStub
 from tests.e2e.matrix_world import ADMIN, IMPORTER, Founder, Person, Tenant
-from tests.stack import LiveStack
+from tests.stack import LOGINS_A_MINUTE, LiveStack
 
 SECONDS = 30
-LOGINS_A_MINUTE = 10
 
 
 @dataclass

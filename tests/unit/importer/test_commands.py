@@ -51,7 +51,7 @@ async def test_nobody_else_finds_it(bench: Bench, queued: UUID, principal: Princ
     assert bench.store.imports[1, queued].state is State.QUEUED
 
 
-@pytest.mark.parametrize("import_id", ["", "x", str(uuid4())])
+@pytest.mark.parametrize("import_id", ["", "x", pytest.param(str(uuid4()), id="none")])
 async def test_an_unknown_import_is_not_found(bench: Bench, import_id: str) -> None:
     for command in (bench.commands.cancel, bench.commands.pause, bench.commands.resume, bench.commands.requeue):
         with pytest.raises(NotFound) as refusal:
