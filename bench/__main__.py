@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from bench import flaws, flip, large, listing, parse, small, startup, trigger, upload, upload_parts
+from bench import flaws, flip, formats, large, listing, parse, small, startup, trigger, upload, upload_parts
 from bench.live import Live, live
 from bench.options import Options, say
 from bench.rows import Row, show
@@ -31,7 +31,11 @@ ON_A_STACK: dict[str, Measure] = {
     "flip": flip.measure,
     "listing": listing.measure,
 }
-ALONE: dict[str, Callable[[Options], list[Row]]] = {"startup": startup.measure, "parse": parse.measure}
+ALONE: dict[str, Callable[[Options], list[Row]]] = {
+    "startup": startup.measure,
+    "parse": parse.measure,
+    "formats": formats.measure,
+}
 NAMES = (*ALONE, *ON_A_STACK)
 
 

@@ -9,8 +9,14 @@ from __future__ import annotations
 import base64
 import itertools
 import random
+import re
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
+
+_DATA = Path(__file__).parents[1] / "tests" / "data"
+_KINDS = 50
 
 _SENTENCE = (
     "a service on this host answers requests with memory it should not show so that anyone on the network may read "
@@ -38,6 +44,7 @@ _PRODUCTS = (
 )
 _DOWN, _MOVED, _PLUGINS, _DNS = 0.1, 0.15, 600, 53
 _BODY_LIMIT, _NOISE_BYTES = 1 << 20, 4_096
+_QIDS = 100
 
 
 def nessus(items: int, seed: int = 1) -> Iterator[bytes]:
@@ -127,11 +134,57 @@ def nmap(items: int, seed: int = 1, vulners: float = 0.0) -> Iterator[bytes]:
     yield b"</runstats>\n</nmaprun>\n"
 
 
+def qualys_vm_report(items: int, seed: int = 1) -> Iterator[bytes]:
+    """A host report of Qualys VM with this many detections, about 40 on a host, and a glossary of 100 QIDs behind."""
+    rng = random.Random(seed)
+    prose = _Prose(rng, 0.01)
+    yield b'<?xml version="1.0" encoding="UTF-8" ?>\n\n<!DOCTYPE ASSET_DATA_REPORT SYSTEM "https://qualys.example.net/r.dtd">\n'
+    yield b"<ASSET_DATA_REPORT>\n  <HEADER>\n    <COMPANY><![CDATA[Bench]]></COMPANY>\n  </HEADER>\n  <HOST_LIST>\n"
+    left, host = items, 0
+    while left > 0:
+        count = min(left, rng.randint(20, 60))
+        address = f"10.{host >> 16 & 255}.{host >> 8 & 255}.{host & 255}"
+        yield (
+            f'    <HOST>\n      <IP network_id="0">{address}</IP>\n      <TRACKING_METHOD>QAGENT</TRACKING_METHOD>\n'
+            "      <ASSET_TAGS>\n        <ASSET_TAG><![CDATA[Cloud Agent]]></ASSET_TAG>\n      </ASSET_TAGS>\n"
+            f"      <HOST_ID>{host}</HOST_ID>\n      <DNS><![CDATA[host-{host}.example.net]]></DNS>\n"
+            f"      <OPERATING_SYSTEM><![CDATA[Linux Server {host % 19}]]></OPERATING_SYSTEM>\n      <VULN_INFO_LIST>\n"
+        ).encode()
+        for _ in range(count):
+            yield _qualys_detection(rng, prose).encode()
+        yield b"      </VULN_INFO_LIST>\n    </HOST>\n"
+        left, host = left - count, host + 1
+    yield b"  </HOST_LIST>\n  <GLOSSARY>\n    <VULN_DETAILS_LIST>\n"
+    for number in range(_QIDS):
+        yield _qualys_details(rng, prose, 38_000 + number).encode()
+    yield b"    </VULN_DETAILS_LIST>\n  </GLOSSARY>\n  <APPENDICES>\n  </APPENDICES>\n</ASSET_DATA_REPORT>\n"
+
+
+def templated(path: Path, items: int) -> Iterator[bytes]:
+    """The document of a template with this many items.
+
+    A template is a document in parts, each after a line of its own. `@@ items` and `@@ kinds` begin a part that is
+    repeated, for every item and for each of 50 kinds; `@@ end` begins one that stands once, as the first does. A
+    separator may follow the word: `@@ items ,`. In a repeated part `{n}` is the number from 0 and `{kind}` the kind.
+    """
+    head, *parts = re.split(r"^@@ ", path.read_text("utf-8"), flags=re.MULTILINE)
+    yield head.encode()
+    for part in parts:
+        order, _, text = part.partition("\n")
+        what, _, separator = order.partition(" ")
+        count = {"items": items, "kinds": _KINDS, "end": 1}[what]
+        for number in range(count):
+            filled = text.replace("{n}", str(number)).replace("{kind}", str(number % _KINDS))
+            yield ((separator if number else "") + filled).encode()
+
+
 DOCUMENTS: dict[str, Callable[[int], Iterator[bytes]]] = {
     "nessus": nessus,
     "burp": burp,
     "nmap": nmap,
     "nmap_assets": nmap,
+    "qualys_vm_report": qualys_vm_report,
+    **{path.stem: partial(templated, path) for path in sorted(_DATA.glob("*/*.template"))},
 }
 
 
@@ -190,6 +243,43 @@ def _plugin(rng: random.Random, prose: _Prose, number: int) -> tuple[str, str]:
     after = f"<see_also>https://example.net/{number}?a=1&amp;b=2</see_also>\n"
     after += f"<solution>{escape(prose(60, 260))}</solution>\n<synopsis>{escape(prose(40, 120))}</synopsis>\n"
     return "".join(before), after
+
+
+def _qualys_detection(rng: random.Random, prose: _Prose) -> str:
+    qid = 38_000 + min(int(rng.expovariate(1 / 25)), _QIDS - 1)
+    service, port, protocol = rng.choice(_SERVICES)
+    place = f"          <PORT>{port}</PORT>\n          <SERVICE>{service}</SERVICE>\n" if port else ""
+    place += f"          <PROTOCOL>{protocol}</PROTOCOL>\n" if port else ""
+    # Mostly a line or two; lists of files, of ciphers, of accounts now and then.
+    size = rng.choice(((60, 400), (60, 400), (60, 400), (400, 3_000)))
+    form, result = rng.choice(((' format="table"', "Package\tInstalled\tRequired\n"), ("", "")))
+    return (
+        f'        <VULN_INFO>\n          <QID id="qid_{qid}">{qid}</QID>\n          <TYPE>Vuln</TYPE>\n{place}'
+        f"          <SSL>false</SSL>\n          <RESULT{form}><![CDATA[{result}{prose(*size)}]]></RESULT>\n"
+        "          <FIRST_FOUND>2024-12-18T13:11:56Z</FIRST_FOUND>\n"
+        "          <LAST_FOUND>2025-03-19T13:05:42Z</LAST_FOUND>\n"
+        f"          <TIMES_FOUND>{rng.randint(1, 900)}</TIMES_FOUND>\n          <VULN_STATUS>Active</VULN_STATUS>\n"
+        "          <CVSS_FINAL>5.5</CVSS_FINAL>\n          <CVSS3_FINAL>6.3</CVSS3_FINAL>\n        </VULN_INFO>\n"
+    )
+
+
+def _qualys_details(rng: random.Random, prose: _Prose, qid: int) -> str:
+    year = rng.randint(2010, 2024)
+    cves = "".join(
+        f"          <CVE_ID>\n            <ID><![CDATA[CVE-{year}-{rng.randint(1_000, 49_999)}]]></ID>\n"
+        f"            <URL><![CDATA[https://cve.example.net/{qid}]]></URL>\n          </CVE_ID>\n"
+        for _ in range(rng.choice((1, 2, 5)))
+    )
+    return (
+        f'      <VULN_DETAILS id="qid_{qid}">\n        <QID id="qid_{qid}">{qid}</QID>\n'
+        f"        <TITLE>Component {qid} Flaw: A text like any other</TITLE>\n"
+        f"        <SEVERITY>{rng.randint(1, 5)}</SEVERITY>\n        <CATEGORY>Local</CATEGORY>\n"
+        f"        <THREAT><![CDATA[{prose(300, 1_000)}\n<P>\n{prose(60, 300)}]]></THREAT>\n"
+        f"        <IMPACT><![CDATA[{prose(60, 300)}]]></IMPACT>\n"
+        f"        <SOLUTION><![CDATA[{prose(60, 300)}]]></SOLUTION>\n        <PCI_FLAG>1</PCI_FLAG>\n"
+        "        <CVSS_SCORE>\n          <CVSS_BASE>5</CVSS_BASE>\n          <CVSS_TEMPORAL>3.6</CVSS_TEMPORAL>\n"
+        f"        </CVSS_SCORE>\n        <CVE_ID_LIST>\n{cves}        </CVE_ID_LIST>\n      </VULN_DETAILS>\n"
+    )
 
 
 def _exchange(rng: random.Random, path: str, noise: bytes, body_bytes: int) -> bytes:

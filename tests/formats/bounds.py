@@ -9,6 +9,7 @@ import msgspec
 
 from services.importer.formats.kit.evidence import EVIDENCE_LIMIT
 from services.importer.formats.kit.values import (
+    FIELD_LIMIT,
     INT32_MAX,
     KEY_LIMIT,
     NAME_LIMIT,
@@ -28,7 +29,10 @@ LIMITS: dict[type, dict[str, int]] = {
         "references": TEXT_LIMIT,
         "source": NAME_LIMIT,
     },
-    Asset: dict.fromkeys(("ref", "name", "hostname", "mac", "netbios", "type", "description"), NAME_LIMIT),
+    Asset: {
+        **dict.fromkeys(("ref", "name", "hostname", "mac", "netbios", "type"), NAME_LIMIT),
+        "description": FIELD_LIMIT,
+    },
     AffectedAsset: {
         "finding": KEY_LIMIT,
         "asset": NAME_LIMIT,

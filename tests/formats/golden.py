@@ -1,11 +1,12 @@
 """The expected records of the samples: one JSON line for each record, in files beside the samples.
 
-`python -m tests.formats.golden` writes them anew; read the difference before you commit it.
+`python -m tests.formats.golden [family …]` writes them anew; read the difference before you commit it.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -19,9 +20,19 @@ from services.importer.formats.registry import FORMATS
 DATA = Path(__file__).parent.parent / "data"
 
 
+# What stands beside the samples: expected records, and templates of large documents.
+BESIDE = frozenset({".jsonl", ".template"})
+HEAD_BYTES = 4096
+
+
+def files(family: str) -> list[Path]:
+    """The samples of all formats of a family."""
+    return sorted(path for path in (DATA / family).iterdir() if path.suffix not in BESIDE)
+
+
 def samples(format_: Format) -> list[Path]:
-    """The samples of a format: all files in the folder of its family."""
-    return sorted(path for path in (DATA / format_.family).iterdir() if path.suffix != ".jsonl")
+    """The samples of a format: the files in the folder of its family that it takes."""
+    return [path for path in files(format_.family) if format_.sniff(path.read_bytes()[:HEAD_BYTES])]
 
 
 def golden_path(format_: Format, sample: Path) -> Path:
@@ -47,11 +58,14 @@ def lines(format_: Format, data: bytes) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in outcome_of(format_, data))
 
 
-def main() -> None:
+def main(*families: str) -> None:
+    """Of these families, or of all."""
     for format_ in FORMATS:
+        if families and format_.family not in families:
+            continue
         for sample in samples(format_):
             golden_path(format_, sample).write_text(lines(format_, sample.read_bytes()), "utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

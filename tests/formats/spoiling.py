@@ -16,6 +16,8 @@ from services.importer.formats.burp import walk as burp_walk
 from services.importer.formats.kit.format import DamagedFile, Format, WrongFormat
 from services.importer.formats.nessus import walk as nessus_walk
 from services.importer.formats.nmap import walk as nmap_walk
+from services.importer.formats.openvas import walk as openvas_walk
+from services.importer.formats.qualys_vm import report as qualys_vm_report
 from tests.formats.golden import outcome, samples
 
 PIECES = (
@@ -23,6 +25,7 @@ PIECES = (
     b"\x00", b"\xff", b"\xc3", b"\xef\xbf\xbf", b"\n", b"\r", b"=", b"&#x", b"&amp;", b"<x>", b"</x>", b' a="1"',
     b"<host ", b"</host>", b"<port ", b'portid="1"', b"<ReportItem ", b"</ReportItem>", b"<plugin_output>",
     b"</plugin_output>", b'<response base64="true"><![CDATA[', b"]]></response>", b"<?x ?>", b"<!ENTITY a 'b'>",
+    b"<VULN_INFO>", b"</VULN_INFO>", b"<RESULT>", b"</RESULT>", b"<RESULT><![CDATA[", b"]]></RESULT>",
 )  # fmt: skip
 
 
@@ -71,6 +74,6 @@ def result(format_: Format, data: bytes) -> tuple[list[list[Any]], tuple[object,
 def everything_read_by_expat() -> Iterator[None]:
     """Formats read without what lets known or plain parts pass by the parser."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (burp_walk, nessus_walk, nmap_walk):
-            patch.setattr(module, "Fragments", lambda reader, _element, _memory: reader)
+        for module in (burp_walk, nessus_walk, nmap_walk, openvas_walk, qualys_vm_report):
+            patch.setattr(module, "Fragments", lambda reader, _element, _memory, **_options: reader)
         yield

@@ -7,11 +7,15 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from services.importer.formats.kit.values import NAME_LIMIT, PORT_MAX, line
+from services.importer.formats.kit.values import NAME_LIMIT, PORT_MAX, URL_LIMIT, line
 
 _IP_LIMIT = 64
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}", re.ASCII)
 _MAC = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}", re.ASCII)
+_HOST_AND_PORT = re.compile(
+    r"(\[[0-9A-Fa-f:.%]{2,64}\]|[^\s:/\[\]]+):(\d{1,5})(?:/(tcp|udp))?", re.IGNORECASE | re.ASCII
+)
+_HOSTNAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){1,20}[A-Za-z0-9-]{1,63}\.?", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21, "ws": 80, "wss": 443}
 
 
@@ -21,6 +25,15 @@ class Origin(NamedTuple):
     scheme: str
     host: str
     port: int
+
+
+class Place(NamedTuple):
+    """What somebody wrote for an asset: its name, a port (0: the whole host) with its protocol, and the URL if any."""
+
+    name: str
+    port: int = 0
+    protocol: str = ""
+    url: str = ""
 
 
 def ip_address(text: str) -> str:
@@ -55,3 +68,23 @@ def origin(url: str) -> Origin:
     scheme = parts.scheme.lower()
     number = port if port is not None and port <= PORT_MAX else _DEFAULT_PORTS.get(scheme, 0)
     return Origin(scheme, host[:NAME_LIMIT] or url, number)
+
+
+def place(text: str) -> Place:
+    """The place that a name, an address, `host:port`, `host:port/udp`, `[IPv6]:port` or a URL means.
+
+    A port of which nothing is said is taken for TCP. Any other text is a name, as it is.
+    """
+    name = line(text)
+    if "://" in name:
+        found = origin(name)
+        return Place(found.host, found.port, "tcp" if found.port else "", line(text, URL_LIMIT))
+    parts = None if ip_address(name) else _HOST_AND_PORT.fullmatch(name)
+    if parts is None or int(parts[2]) > PORT_MAX:
+        return Place(name)
+    return Place(parts[1].strip("[]"), int(parts[2]), (parts[3] or "tcp").lower())
+
+
+def is_hostname(text: str) -> bool:
+    """Is this a name of the domain name system with at least one dot, and no IPv4 address?"""
+    return bool(_HOSTNAME.fullmatch(text)) and not _IPV4.fullmatch(text)

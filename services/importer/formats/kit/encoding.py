@@ -29,7 +29,12 @@ _CONTROL = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
 _CONTROLS_MARKED = bytes.maketrans(_CONTROLS, b"?" * len(_CONTROLS))
 _NONCHARACTER = re.compile(b"\xef\xbf[\xbe\xbf]")
 
-_DECLARED = re.compile(rb"<\?xml[^>]{0,200}?encoding\s{0,20}=\s{0,20}[\"']([A-Za-z][A-Za-z0-9._:-]{0,60})[\"']")
+# Nothing but comments may stand before it: inside a text it would say nothing about the file.
+_DECLARED = re.compile(
+    rb"(?:\s++|(?><!--.*?-->))*+"
+    rb"<\?xml[^>]{0,200}?encoding\s{0,20}=\s{0,20}[\"']([A-Za-z][A-Za-z0-9._:-]{0,60})[\"']",
+    re.DOTALL,
+)
 HEAD_BYTES = 4096
 
 _MARKS = (
@@ -69,7 +74,7 @@ def encoding_of(head: bytes) -> Encoding:
     pair = head[:2]
     if len(pair) == len(b"\0<") and 0 in pair and pair != b"\0\0":
         return Encoding("utf-16-be" if pair[0] == 0 else "utf-16-le")
-    declared = _DECLARED.search(head[:HEAD_BYTES])
+    declared = _DECLARED.match(head[:HEAD_BYTES])
     if declared is None:
         return Encoding("utf-8")
     name = declared[1].decode("ascii")

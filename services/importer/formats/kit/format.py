@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 
 class ByteStream(Protocol):
@@ -60,19 +60,32 @@ class RecordError(Exception):
         self.value = value
 
 
-@dataclass(frozen=True, slots=True)
+Syntax = Literal["xml", "json", "csv", "html"]
+
+FINDINGS = "findings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """One entry of the registry.
 
-    `family` is the tool family of finding identity; formats of one tool share it. `sniff` sees the first 4,096
-    bytes (fewer when the file is shorter). `walk` raises `WrongFormat` before its first item or `DamagedFile` at
-    any time; a file cut short is always `DamagedFile`. `read` maps one raw item to records, or raises
-    `RecordError`.
+    `title` is what a file of it is called in messages ("a Nessus report"). `family` is the tool family of finding
+    identity; formats of one tool share it. `sources` are the public names that bring such a file into a report,
+    `asset_sources` those that bring client assets without one.
+
+    `sniff` sees the first 4,096 bytes (fewer when the file is shorter). `walk` raises `WrongFormat` before its first
+    item or `DamagedFile` at any time; a file cut short is always `DamagedFile` where the syntax has an end (a table
+    has none: there it is where the cut shows). `read` maps one raw item to records, or raises `RecordError`.
     """
 
     name: str
+    title: str
     family: str
-    target: str
+    syntax: Syntax
+    extensions: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    asset_sources: tuple[str, ...] = ()
+    target: str = FINDINGS
     sniff: Callable[[bytes], bool]
     walk: Callable[[ByteStream], Iterator[Item]]
     read: Callable[[Any], Iterable[Any]]

@@ -34,12 +34,15 @@ class Memory(Protocol):
 
 
 class Fragments:
-    """Stands before a reader and feeds it all that `memory` does not know."""
+    """Stands before a reader and feeds it all that `memory` does not know.
 
-    def __init__(self, reader: XmlReader, element: bytes, memory: Memory) -> None:
+    `is_bare` is for an element that the tool writes without attributes: one that has any is then read by expat.
+    """
+
+    def __init__(self, reader: XmlReader, element: bytes, memory: Memory, *, is_bare: bool = False) -> None:
         self._reader = reader
         self._memory = memory
-        self._opening = b"<" + element + b" "
+        self._opening = b"<" + element + (b">" if is_bare else b" ")
         self._closing = b"</" + element + b">"
         self._carried = b""
         self._is_settled = False

@@ -14,13 +14,19 @@ _ROOT = re.compile(r"<([A-Za-z_][\w.:-]*)([^>]*)")
 _SIGNATURES = (
     (b"%PDF-", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
     (b"\x1f\x8b", "a gzip file"),
+    (b"BZh", "a bzip2 file"),
+    (b"\xfd7zXZ\0", "an xz file"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"SQLite format 3\0", "an SQLite database"),
     (b"\x89PNG", "a PNG image"),
+    (b"GIF8", "a GIF image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"\xd0\xcf\x11\xe0", "an old Office document"),
 )
+_TAR, _TAR_OFFSET = b"ustar", 257
 _SHOWN = 40
 
 
@@ -70,6 +76,8 @@ def describe(head: bytes) -> str:
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name
+    if head.startswith(_TAR, _TAR_OFFSET):
+        return "a tar archive"
     if not text_of(head).strip():
         return "an empty file"
     root, _ = xml_root(head)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 
 from services.importer.formats.kit.format import RecordError
 
@@ -15,6 +16,7 @@ NAME_LIMIT = 512
 KEY_LIMIT = 128
 URL_LIMIT = 8_192
 TEXT_LIMIT = 1 << 20
+FIELD_LIMIT, FIELD_COUNT = 16_384, 100
 
 INT32_MAX = 2**31 - 1
 PORT_MAX = 65_535
@@ -91,3 +93,9 @@ def unique_lines(*texts: str) -> str:
 def paragraphs(*texts: str) -> str:
     """These texts with an empty line between them, without empty ones."""
     return "\n\n".join(part for text in texts if (part := text.strip()))
+
+
+def custom_fields(values: Mapping[str, str]) -> dict[str, str]:
+    """Those of these values that say something, trimmed and bounded, by name."""
+    said = [(line(name), text) for name, value in values.items() if (text := value[:FIELD_LIMIT].strip())]
+    return dict(said[:FIELD_COUNT])

@@ -1,8 +1,9 @@
 """Drives the standard library's expat over an input of any size, within limits, and turns its errors into ours.
 
 A format gives tables of small functions by element name: one called at a start tag with the attributes, one at an end
-tag with the text since the last tag (the whole text of a leaf element). A document type is allowed; any entity
-declaration is refused and nothing is ever loaded (`reliability.md` H4, H5).
+tag with the text since the last tag (the whole text of a leaf element). Or it has small elements built whole, by
+`kit/trees.py`. A document type is allowed; any entity declaration is refused and nothing is ever loaded
+(`reliability.md` H4, H5).
 
 Expat 2.5.0 scans a token anew each time it is fed a piece of it, so one huge attribute costs quadratic time
 (CVE-2023-52425). Here a piece is held back until as many new bytes are there as the unfinished token has: each byte is
@@ -15,6 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
+from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from services.importer.formats.kit.encoding import Note, Utf8Blocks
@@ -25,6 +27,8 @@ from services.importer.formats.kit.xmltext import unfinished_reference, without_
 Attributes = dict[str, str]
 StartHandler = Callable[[Attributes], None]
 EndHandler = Callable[[str], None]
+NamedStartHandler = Callable[[str, Attributes], None]
+NamedEndHandler = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ _TEXT_BUFFER_BYTES = 1 << 16
 class XmlReader:
     """One pass over one document, whose root element must have one of the names `roots`.
 
-    `default_end` takes name and text of every element that `ends` does not list. `notes` collects what was replaced.
+    `default_start` and `default_end` take the name, too, of every element that `starts` and `ends` do not list. `notes`
+    collects what was replaced.
     """
 
     def __init__(
@@ -60,14 +65,17 @@ class XmlReader:
         roots: frozenset[str],
         starts: Mapping[str, StartHandler],
         ends: Mapping[str, EndHandler],
-        default_end: Callable[[str, str], None] | None = None,
+        default_end: NamedEndHandler | None = None,
         limits: Limits = LIMITS,
+        default_start: NamedStartHandler | None = None,
     ) -> None:
         self._source = Utf8Blocks(stream)
         self.notes: list[Note] = self._source.notes
-        self._roots, self._starts, self._ends, self._default_end = roots, starts, ends, default_end
+        self._roots, self._starts, self._ends = roots, starts, ends
+        self._default_start, self._default_end = default_start, default_end
         self._limits, self._max_depth, self._max_attributes = limits, limits.depth, limits.attributes
         self._depth = self._skip_above = self._attribute_declarations = 0
+        self._built_above = 0
         self._root_seen = self._in_cdata = self._large_token = False
         self._record_start = -1
         self._held, self._held_bytes = list[bytes](), 0
@@ -75,6 +83,7 @@ class XmlReader:
         self._unread_bytes = self._unread_lines = 0
         self._names: dict[str, str] = {}
         self._texts: list[str] = []
+        self._add_text: Callable[[str], object] = self._texts.append
         self._parser = self._make_parser()
 
     def blocks(self) -> Iterator[bytes]:
@@ -124,6 +133,16 @@ class XmlReader:
         self._parser.EndElementHandler = self._end_skipped
         self._parser.CharacterDataHandler = None
 
+    def build(self, name: str, attributes: Attributes, done: Callable[[Element], None]) -> None:
+        """In a start handler: build this element with all it holds, and give it to `done` at its end."""
+        builder = TreeBuilder()
+        builder.start(name, attributes)
+        self._built_above, self._done, self._builder = self._depth, done, builder
+        self._build_start, self._build_end, self._add_text = builder.start, builder.end, builder.data
+        self._parser.StartElementHandler = self._start_built
+        self._parser.EndElementHandler = self._end_built
+        self._parser.CharacterDataHandler = builder.data
+
     def begin_record(self, path: str) -> Position:
         """In a start handler: a record begins here, and its size is limited until `end_record`."""
         offset = self._parser.CurrentByteIndex
@@ -137,6 +156,11 @@ class XmlReader:
     def is_settled(self) -> bool:
         """Is all that was fed also read, and are the next bytes content that is not skipped? Not for handlers."""
         return not (self._unfinished or self._held or self._in_cdata or self._skip_above)
+
+    @property
+    def depth(self) -> int:
+        """How many elements are open."""
+        return self._depth
 
     def position(self, path: str) -> Position:
         """When settled: where the next byte is."""
@@ -181,6 +205,8 @@ class XmlReader:
         handler = self._starts.get(name)
         if handler is not None:
             handler(attributes)
+        elif self._default_start is not None:
+            self._default_start(name, attributes)
 
     def _end_element(self, name: str) -> None:
         self._depth -= 1
@@ -209,10 +235,29 @@ class XmlReader:
             self._depth -= 1
             return
         self._skip_above = 0
+        self._back_to_handlers()
+        self._end_element(name)
+
+    def _start_built(self, name: str, attributes: Attributes) -> None:
+        self._depth = depth = self._depth + 1
+        if depth > self._max_depth or self._large_token or len(attributes) > self._max_attributes:
+            self._check_element(attributes)
+        self._build_start(name, attributes)
+
+    def _end_built(self, name: str) -> None:
+        self._build_end(name)
+        depth = self._depth
+        self._depth = depth - 1
+        if depth > self._built_above:
+            return
+        self._add_text = self._texts.append
+        self._back_to_handlers()
+        self._done(self._builder.close())
+
+    def _back_to_handlers(self) -> None:
         self._parser.StartElementHandler = self._start_element
         self._parser.EndElementHandler = self._end_element
         self._parser.CharacterDataHandler = self._texts.append
-        self._end_element(name)
 
     def _check_element(self, attributes: Attributes) -> None:
         if self._depth > self._max_depth:
@@ -233,7 +278,7 @@ class XmlReader:
 
     def _keep_entity(self, name: str, is_parameter: int) -> None:
         # An external document type may have declared it; it is not loaded, and the text should not lose it silently.
-        self._texts.append(f"&{name};")
+        self._add_text(f"&{name};")
 
     def _enter_cdata(self) -> None:
         self._in_cdata = True
