@@ -1,4 +1,4 @@
-"""Maps issues of a Burp Suite report to records.
+"""Maps issues of Burp Suite to records, whatever report they come from.
 
 A finding is an issue type; the issues of a type differ in place, detail and sometimes severity. All that extensions
 report shares one type, so there the name tells findings apart. Texts are HTML and stay so, like the fields they go to.
@@ -141,7 +141,8 @@ def _evidence(raw: Issue) -> tuple[Evidence, ...]:
                 pieces.append(evidence(caption, text))
     for name, texts in raw.events:
         if texts:
-            pieces.append(evidence(_words(name), "\n".join(f"{_words(label)}: {text}" for label, text in texts)))
+            told = (f"{_words(label)}: {text}" if label else text for label, text in texts)
+            pieces.append(evidence(_words(name), "\n".join(told)))
     return tuple(pieces)
 
 

@@ -1,13 +1,27 @@
-"""What the walk over a Burp report hands to `read`: issues, with what they share kept once."""
+"""What the walks over Burp reports hand to `read`: issues, with what they share kept once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.importer.formats.kit.addresses import Origin
+from services.importer.formats.kit.addresses import Origin, origin
 from services.importer.formats.kit.encoding import Note
+from services.importer.formats.kit.memo import Memo
 from services.importer.targets.findings.records import Asset, Finding
+
+# Elements of an issue that are the same for all issues of a type.
+_SHARED = (
+    "type",
+    "name",
+    "severity",
+    "issueBackground",
+    "remediationBackground",
+    "references",
+    "vulnerabilityClassifications",
+)
+_KNOWN_CHARACTERS = 4 << 20
 
 
 class Body(NamedTuple):
@@ -54,3 +68,32 @@ class Issue:
     exchanges: list[Exchange] = field(default_factory=list)
     events: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
     notes: tuple[Note, ...] = ()
+
+
+class Shared:
+    """The definitions and sites that were seen lately: equal ones are the same object."""
+
+    def __init__(self) -> None:
+        self._definitions: Memo[tuple[str, ...], Definition] = Memo(_KNOWN_CHARACTERS)
+        self._sites: Memo[tuple[str, str], Site] = Memo(_KNOWN_CHARACTERS)
+
+    def definition(self, texts: Mapping[str, str]) -> Definition:
+        """What an issue with these texts has in common with all of its type."""
+        shared = {name: texts.get(name, "") for name in _SHARED}
+        if not shared["issueBackground"].strip():
+            # Extensions often write nothing about the type, only about the issue.
+            shared["issueDetail"] = texts.get("issueDetail", "")
+        key = tuple(shared.values())
+        known = self._definitions.get(key)
+        if known is None:
+            known = Definition(shared)
+            self._definitions.put(key, known, sum(map(len, key)))
+        return known
+
+    def site(self, url: str, ip: str = "") -> Site:
+        key = url, ip
+        known = self._sites.get(key)
+        if known is None:
+            known = Site(*key, origin(url))
+            self._sites.put(key, known, sum(map(len, key)) + 100)
+        return known

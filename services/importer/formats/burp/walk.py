@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from services.importer.formats.burp.report import Body, Definition, Exchange, Issue, Site
-from services.importer.formats.kit.addresses import origin
+from services.importer.formats.burp.report import Body, Exchange, Issue, Shared
 from services.importer.formats.kit.evidence import base64_bytes
 from services.importer.formats.kit.format import ByteStream, Item, Position, WrongFormat
 from services.importer.formats.kit.fragments import Fragments
 from services.importer.formats.kit.looks import text_of, xml_root
-from services.importer.formats.kit.memo import Memo
 from services.importer.formats.kit.walking import items
 from services.importer.formats.kit.xml import Attributes, XmlReader
 
@@ -23,17 +21,7 @@ ROOT = "issues"
 
 _PATH = f"{ROOT}/issue"
 _EVENTS = ("collaboratorEvent", "infiltratorEvent", "dynamicAnalysis", "staticAnalysis")
-_SHARED = (
-    "type",
-    "name",
-    "severity",
-    "issueBackground",
-    "remediationBackground",
-    "references",
-    "vulnerabilityClassifications",
-)
 _BASE64_BEGINS, _BASE64_ENDS = b'base64="true"><![CDATA[', b"]]></response>"
-_KNOWN_CHARACTERS = 4 << 20
 
 
 def sniff(head: bytes) -> bool:
@@ -82,8 +70,7 @@ class _Report:
         self._event: list[tuple[str, str]] | None = None
         self._ip = ""
         self._is_base64 = False
-        self._definitions: Memo[tuple[str, ...], Definition] = Memo(_KNOWN_CHARACTERS)
-        self._sites: Memo[tuple[str, str], Site] = Memo(_KNOWN_CHARACTERS)
+        self._shared = Shared()
 
     def _root(self, attributes: Attributes) -> None:
         if "burpVersion" not in attributes:
@@ -137,30 +124,12 @@ class _Report:
         if not self._is_open:
             return
         self._is_open = False
-        issue = Issue(self._definition(), self._site(), self._texts, self._details, self._exchanges, self._events)
+        definition = self._shared.definition(self._texts)
+        site = self._shared.site(self._texts.get("host", ""), self._ip)
+        issue = Issue(definition, site, self._texts, self._details, self._exchanges, self._events)
         issue.notes = tuple(self.reader.notes)
         self.reader.notes.clear()
         self.ready.append(Item(issue, self._position))
-
-    def _definition(self) -> Definition:
-        shared = {name: self._texts.get(name, "") for name in _SHARED}
-        if not shared["issueBackground"].strip():
-            # Extensions often write nothing about the type, only about the issue.
-            shared["issueDetail"] = self._texts.get("issueDetail", "")
-        key = tuple(shared.values())
-        known = self._definitions.get(key)
-        if known is None:
-            known = Definition(shared)
-            self._definitions.put(key, known, sum(map(len, key)))
-        return known
-
-    def _site(self) -> Site:
-        key = self._texts.get("host", ""), self._ip
-        known = self._sites.get(key)
-        if known is None:
-            known = Site(*key, origin(key[0]))
-            self._sites.put(key, known, sum(map(len, key)) + 100)
-        return known
 
     # What needs no parser.
 
