@@ -94,11 +94,11 @@ _NETWORK_DEVICES = frozenset({"firewall", "load-balancer", "router", "switch", "
 
 def read(raw: ReportItem) -> tuple[FindingsRecord, ...]:
     host = raw.host
-    asset = host.asset = host.asset or _asset(host)
+    asset = read_host(host)
     notes = [Caution(*note) for note in raw.notes]
     if raw.definition is None:
         return (asset, *notes)
-    finding, notes_on_host, cautions = _made_once(raw.definition)
+    finding, notes_on_host, cautions = made_once(raw.definition)
     proof = _evidence(raw)
     affected = AffectedAsset(
         finding=finding.key,
@@ -113,7 +113,14 @@ def read(raw: ReportItem) -> tuple[FindingsRecord, ...]:
     return (asset, finding, affected, *cautions, *cautions_of(proof), *notes)
 
 
-def _made_once(definition: Definition) -> Made:
+def read_host(host: Host) -> Asset:
+    """The asset of a host, the same object each time."""
+    host.asset = host.asset or _asset(host)
+    return host.asset
+
+
+def made_once(definition: Definition) -> Made:
+    """What a definition gives, the same objects each time. Raises `RecordError` where it cannot be used."""
     if definition.made is None:
         try:
             definition.made = _made(definition)
@@ -220,6 +227,7 @@ def _asset(host: Host) -> Asset:
         netbios=line(tags.get("netbios-name", "")),
         operating_systems=_systems(tags),
         type="Application" if "://" in host.name else "Network Device" if kind in _NETWORK_DEVICES else "",
+        tags=host.labels,
     )
 
 

@@ -10,13 +10,17 @@ from services.importer.targets.findings.records import Asset, Caution, Finding
 
 
 class Host:
-    """A `ReportHost`. `asset` is kept here once made, so that every item of the host has the same object."""
+    """A `ReportHost`. `asset` is kept here once made, so that every item of the host has the same object.
 
-    __slots__ = ("asset", "name", "tags")
+    `tags` are its properties, `labels` what people marked it with, which only tables have.
+    """
+
+    __slots__ = ("asset", "labels", "name", "tags")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.tags: dict[str, str] = {}
+        self.labels: tuple[str, ...] = ()
         self.asset: Asset | None = None
 
 

@@ -135,7 +135,7 @@ class _Report:
         attributes, self._open = self._open, None
         if attributes is None or self._host is None:
             return
-        shared, own = _parted(attributes, self._children)
+        shared, own = parted(attributes, self._children)
         output = "\n".join(value for name, value in own if name == "plugin_output")
         raw = ReportItem(
             self._host,
@@ -198,7 +198,7 @@ class _Report:
             self._fragments.put(self._key, (self._made.definition, self._made.others), len(self._key))
 
 
-def _parted(
+def parted(
     attributes: Attributes, children: list[tuple[str, str]]
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """What is said of the plugin, and what of this host. The description of a compliance check tells its result."""
