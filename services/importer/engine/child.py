@@ -10,11 +10,14 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 import msgspec
 
+from services.importer.engine.archives.meter import ArchiveLimits
+from services.importer.engine.archives.opening import gunzipped, is_gzip, is_zip, members
 from services.importer.engine.frames import (
     LENGTH,
     BatchWriter,
@@ -25,16 +28,17 @@ from services.importer.engine.frames import (
     Rejected,
     StagedItem,
 )
-from services.importer.engine.sandbox import limit_resources
+from services.importer.engine.lookahead import Lookahead
+from services.importer.engine.sandbox import allow_for, limit_resources
+from services.importer.engine.selection import Selection
 from services.importer.formats import registry
-from services.importer.formats.kit.format import DamagedFile, Format, Position, RecordError, WrongFormat
+from services.importer.formats.kit.format import ByteStream, DamagedFile, Format, Position, RecordError, WrongFormat
 from services.importer.formats.kit.redaction import redacted, shown_value
 
 HEAD_BYTES = 4096
 BATCH_BYTES = 256 * 1024
 BATCH_SECONDS = 0.4
 SENT_DEFINITIONS = 2048
-DRAINED_BYTES = 64 * 1024
 
 # Set by the fork server's preload module.
 IS_NETWORK_DROPPED = False
@@ -78,16 +82,11 @@ class InputStream:
         self._on_read = on_read
         self._left = 0
         self._is_over = False
-        self._pushed_back = b""
         self.count = 0
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes, none at the end."""
         self._on_read()
-        if self._pushed_back:
-            data, self._pushed_back = self._pushed_back[:size], self._pushed_back[size:]
-            self.count += len(data)
-            return data
         if not self._left and not self._is_over:
             (self._left,) = LENGTH.unpack(self._pipe.receive_exactly(LENGTH.size))
             self._is_over = not self._left
@@ -97,20 +96,6 @@ class InputStream:
         self._left -= len(data)
         self.count += len(data)
         return data
-
-    def drain(self) -> None:
-        """Reads to the end what a format had no use for: the worker's checksum is of the whole input."""
-        while self.read(DRAINED_BYTES):
-            pass
-
-    def peek(self, size: int) -> bytes:
-        """The first `size` bytes without using them up; fewer when the input is shorter."""
-        head = b""
-        while len(head) < size and (part := self.read(size - len(head))):
-            head += part
-        self._pushed_back = head
-        self.count -= len(head)
-        return head
 
 
 class Definitions:
@@ -143,55 +128,87 @@ class Definitions:
 
 
 class Parser:
-    """Walks one input and sends what it finds."""
+    """Walks one input and sends what it finds. `on_unpacked` is told how many bytes have come out of an archive."""
 
-    def __init__(self, pipe: Pipe, order: Order) -> None:
+    def __init__(self, pipe: Pipe, order: Order, on_unpacked: Callable[[int], None]) -> None:
         self._pipe = pipe
         self._order = order
+        self._on_unpacked = on_unpacked
+        self._limits = ArchiveLimits(order.unpacked_bytes)
         self._batch = BatchWriter()
-        self._stream = InputStream(pipe, self._flush_when_due)
+        self._input = InputStream(pipe, self._flush_when_due)
+        self._stream = Lookahead(self._input)
         self._definitions = Definitions()
+        self._is_opened = False
+        self._member = ""
         self._read = 0
         self._sent_at = time.monotonic()
 
     def run(self) -> None:
         """Sends `Opened`, batches, and how it ended."""
         try:
-            format_ = self._recognise()
-            self._send(Opened(format=format_.name, family=format_.family, is_network_dropped=IS_NETWORK_DROPPED))
-            self._walk(format_)
+            cautions = self._read_input()
         except WrongFormat as error:
-            self._send(Refused("WRONG_FORMAT", str(error), ""))
+            self._send(Refused("WRONG_FORMAT", str(error), self._member))
         except DamagedFile as error:
             # What was rejected up to there is reported.
             if not self._batch.is_empty:
                 self._flush()
-            self._send(Refused(error.code, error.message, describe(error.position)))
+            self._send(Refused(error.code, error.message, describe(error.position, self._member)))
         except MemoryError:
             self._batch = BatchWriter()
             self._send(Refused("PARSER_OUT_OF_MEMORY", "Reading the file took more memory than is allowed.", ""))
         else:
+            # The worker's checksum is of the whole input, also of what a format had no use for.
             self._stream.drain()
             self._flush()
-            self._send(Finished(read=self._read, bytes=self._stream.count))
+            self._send(Finished(read=self._read, bytes=self._input.count, cautions=cautions))
 
-    def _recognise(self) -> Format:
+    def _read_input(self) -> list[tuple[str, str, int]]:
+        """Reads the file, or what is in it when it is an archive. Answers code, message and count of cautions."""
         head = self._stream.peek(HEAD_BYTES)
+        if is_zip(head):
+            return self._read_members()
+        if is_gzip(head):
+            self._read_file(Lookahead(gunzipped(self._stream, self._limits, self._on_unpacked)))
+        else:
+            self._read_file(self._stream)
+        return []
+
+    def _read_file(self, stream: Lookahead) -> None:
+        head = stream.peek(HEAD_BYTES)
         if not head:
             raise DamagedFile("EMPTY_FILE", "The file is empty.")
-        return registry.resolve(self._order.source, head, assets=self._order.assets_only)
+        self._walk(registry.resolve(self._order.source, head, assets=self._order.assets_only), stream)
+        # To its end, where an archive has its checksum.
+        stream.drain()
 
-    def _walk(self, format_: Format) -> None:
+    def _read_members(self) -> list[tuple[str, str, int]]:
+        selection = Selection(self._order.source, assets=self._order.assets_only)
+        for member in members(self._stream, self._limits, self._on_unpacked):
+            self._member = member.name
+            format_ = selection.format_of(member, member.peek(HEAD_BYTES))
+            if format_ is not None:
+                self._walk(format_, member)
+            member.drain()
+            self._member = ""
+        selection.check()
+        return selection.cautions
+
+    def _walk(self, format_: Format, stream: ByteStream) -> None:
+        if not self._is_opened:
+            self._is_opened = True
+            self._send(Opened(format=format_.name, family=format_.family, is_network_dropped=IS_NETWORK_DROPPED))
         resume_after = self._order.resume_after
         read = format_.read
-        for raw, position in format_.walk(self._stream):
+        for raw, position in format_.walk(stream):
             self._read += 1
             ordinal = self._read
             try:
                 records = self._definitions.new_ones(read(raw))
             except RecordError as error:
                 if ordinal > resume_after:
-                    self._batch.reject(_rejected(ordinal, position, error))
+                    self._batch.reject(_rejected(ordinal, position, error, self._member))
                 continue
             if ordinal <= resume_after:
                 continue
@@ -206,15 +223,15 @@ class Parser:
 
     def _flush(self) -> None:
         # Sent even when empty: it tells the worker how many bytes are read, and that the child is alive.
-        self._pipe.send(self._batch.take(self._read, self._stream.count))
+        self._pipe.send(self._batch.take(self._read, self._input.count))
         self._sent_at = time.monotonic()
 
     def _send(self, message: msgspec.Struct) -> None:
         self._pipe.send(msgspec.msgpack.encode(message))
 
 
-def describe(position: Position) -> str:
-    """A position in words, for people: `line 12, byte 345, /a/b`."""
+def describe(position: Position, member: str = "") -> str:
+    """A position in words, for people: `line 12, byte 345, /a/b`; behind the name of the archive's member it is in."""
     parts = []
     if position.line:
         parts.append(f"line {position.line}")
@@ -222,12 +239,12 @@ def describe(position: Position) -> str:
         parts.append(f"byte {position.offset}")
     if position.path:
         parts.append(position.path)
-    return ", ".join(parts)
+    return ": ".join(part for part in (member, ", ".join(parts)) if part)
 
 
-def _rejected(ordinal: int, position: Position, error: RecordError) -> Rejected:
+def _rejected(ordinal: int, position: Position, error: RecordError, member: str = "") -> Rejected:
     message, value = redacted(error.message), shown_value(error.value, error.field)
-    return Rejected(ordinal, describe(position), error.field, error.code, message, value)
+    return Rejected(ordinal, describe(position, member), error.field, error.code, message, value)
 
 
 def main(reader: Connection, writer: Connection) -> None:
@@ -238,5 +255,5 @@ def main(reader: Connection, writer: Connection) -> None:
     pipe = Pipe(reader.fileno(), writer.fileno())
     (size,) = LENGTH.unpack(pipe.receive_exactly(LENGTH.size))
     order = msgspec.msgpack.decode(pipe.receive_exactly(size), type=Order)
-    limit_resources(order.memory_bytes, order.cpu_seconds)
-    Parser(pipe, order).run()
+    limit_resources(order.memory_bytes, order.cpu_seconds, order.unpacked_bytes)
+    Parser(pipe, order, partial(allow_for, order.cpu_seconds)).run()

@@ -29,6 +29,8 @@ class Order(msgspec.Struct, frozen=True):
     resume_after: int = 0
     cpu_seconds: int = 60
     memory_bytes: int = 1 << 30
+    unpacked_bytes: int = 10 << 30
+    """How large what is packed in an archive may be, all together."""
 
 
 class StagedItem(msgspec.Struct, Generic[RecordT], frozen=True, array_like=True, gc=False):
@@ -70,10 +72,14 @@ class Batch(msgspec.Struct, Generic[RecordT], frozen=True, tag="batch"):
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """Every byte was read and the file's structure is whole."""
+    """Every byte was read and the file's structure is whole.
+
+    `cautions` are about the file and not of one item: code, message, count.
+    """
 
     read: int
     bytes: int
+    cautions: list[tuple[str, str, int]] = []
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

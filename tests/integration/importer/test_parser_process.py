@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import hashlib
 import threading
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 
 from services.importer.engine import parser_process
-from services.importer.engine.frames import Order, reply_decoder
+from services.importer.engine.failures import ImportFailure
+from services.importer.engine.frames import Finished, Order, reply_decoder
 from services.importer.engine.parser_process import ParserProcess, start_fork_server
 from services.importer.targets.findings.records import FindingsRecord
 from tests.integration.importer.office import answered, eventually
@@ -44,6 +46,19 @@ async def test_there_is_no_digest_of_a_file_that_was_refused() -> None:
         async for _ in parser.replies():
             pass
         assert await parser.fed_digest() is None
+
+
+async def test_what_comes_out_of_an_archive_has_the_time_of_a_file_of_that_size() -> None:
+    scan = nessus(hosts=2_000, plugins=40)
+
+    async def end_of(data: bytes) -> Any:
+        order = Order(source="nessus", cpu_seconds=1)
+        async with ParserProcess(order, [lambda: BytesIO(data)], reply_decoder(FindingsRecord)) as parser:
+            return [reply async for reply in parser.replies()][-1]
+
+    with pytest.raises(ImportFailure, match="more than 1 s of CPU time"):
+        await end_of(scan)
+    assert await end_of(gzip.compress(scan)) == Finished(80_000, len(gzip.compress(scan)))
 
 
 @pytest.mark.parametrize("point", ["before", "after"])
