@@ -45,6 +45,9 @@ Force = Annotated[bool, typer.Option("--force", help="Import the file even when 
 OnErrorOption = Annotated[
     OnError | None, typer.Option("--on-error", help="What rejected items mean for the rest; continue unless told.")
 ]
+ParserActions = Annotated[
+    bool, typer.Option("--parser-actions", help="Apply the tenant's parser actions; see `hythe parser-actions`.")
+]
 MaxErrors = Annotated[
     int | None, typer.Option(min=0, help="Keep nothing when more items than this are rejected (abort-above).")
 ]
@@ -68,6 +71,7 @@ class Choices:
     max_error_percent: float | None = None
     expect_records: int | None = None
     sha256: str = ""
+    parser_actions: bool = False
 
     def completed(self, path: Path | None = None) -> Choices:
         """With a limit that says what it is for, and the checksum of the file at `path` where that is asked for."""
@@ -92,6 +96,7 @@ class Choices:
             "maxErrorPercent": self.max_error_percent,
             "expectedRecords": self.expect_records,
             "sha256": self.sha256 or None,
+            "useParserActions": self.parser_actions or None,
         }
         return {name: value for name, value in said.items() if value is not None}
 

@@ -7,7 +7,7 @@ gateway is away, for as long as the caller has patience.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -17,6 +17,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from cli.errors import CliError, ExitCode, Unreachable
 from cli.shapes import (
     ClientCreated,
+    Detection,
     Failure,
     ImportDetail,
     ImportRow,
@@ -40,6 +41,16 @@ Shape = TypeVar("Shape")
 WRONG_REQUEST = frozenset({400, 404, 415, 422})
 NOT_NOW = frozenset({429, 502, 503, 504})
 NOT_ALLOWED = frozenset({401, 403})
+
+
+class Request(NamedTuple):
+    """What is sent: a JSON body, or bytes as they are."""
+
+    method: str
+    path: str
+    body: dict[str, Any] | None
+    content: bytes | None
+    headers: dict[str, str]
 
 
 class Credential(Protocol):
@@ -124,6 +135,10 @@ class Gateway:
         headers = {"Idempotency-Key": request_id}
         return self.call("POST", path, Started, body=body, headers=headers, patience=PATIENCE_SECONDS).operation_id
 
+    def detect_source(self, head: bytes) -> Detection:
+        """By the beginning of a file."""
+        return self.call("POST", "/api/v2/sources/detect", Detection, content=head, patience=PATIENCE_SECONDS)
+
     def create_client(self, name: str) -> int:
         return self.call("POST", "/api/v1/client/create", ClientCreated, body={"name": name}).client_id
 
@@ -186,33 +201,41 @@ class Gateway:
         shape: type[Shape],
         *,
         body: dict[str, Any] | None = None,
+        content: bytes | None = None,
         headers: dict[str, str] | None = None,
         patience: float = 0,
     ) -> Shape:
+        """One request, with a JSON body or bytes as they are, and its answer in this shape."""
+        request = Request(method, path, body, content, headers or {})
         retrying = Retrying(
             retry=retry_if_exception_type(Unreachable),
             stop=stop_after_delay(patience),
             wait=wait_exponential(0.2, max=3),
             reraise=True,
         )
-        answer = retrying(self.ask, method, path, body, headers or {})
+        answer = retrying(self.ask, request)
         try:
             return msgspec.json.decode(answer.content, type=shape)
         except msgspec.DecodeError as error:
             raise Unreachable(f"{self.http.base_url} answers, but not as Hythe does: {error}.") from error
 
-    def ask(self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> httpx.Response:
+    def ask(self, request: Request) -> httpx.Response:
         """One request, made again with a renewed credential when the first is not accepted."""
-        answer = self.send(method, path, body, headers)
+        answer = self.send(request)
         if answer.status_code == httpx.codes.UNAUTHORIZED and self.credential.renew():
-            answer = self.send(method, path, body, headers)
+            answer = self.send(request)
         if not answer.is_success:
             raise refusal(answer)
         return answer
 
-    def send(self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> httpx.Response:
+    def send(self, request: Request) -> httpx.Response:
+        headers = {**self.credential.headers(), **request.headers}
+        if request.content is not None:
+            headers["Content-Type"] = "application/octet-stream"
         try:
-            return self.http.request(method, path, json=body, headers={**self.credential.headers(), **headers})
+            return self.http.request(
+                request.method, request.path, json=request.body, content=request.content, headers=headers
+            )
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
             raise Unreachable(f"{self.http.base_url} does not answer: {reason}.") from error

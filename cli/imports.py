@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import grpc
 import msgspec
 
 from cli import output, undos, upload
@@ -18,7 +17,6 @@ from cli.errors import CliError, ExitCode
 from cli.progress import follow, show_import
 from cli.remarks import remarks
 from cli.shapes import ImportDetail, ImportRow
-from hythe_client import HytheError
 from hythe_client.files import regular_size
 
 
@@ -36,19 +34,6 @@ class Order:
     part_size: int = 0
     """Of a file that is sent in parts, in bytes; 0: as the server thinks best."""
     choices: Choices = field(default_factory=Choices)
-
-
-def check_source(cli: Cli, source: str) -> None:
-    """Refuse an unknown source before a large file is sent for nothing."""
-    try:
-        known = [one.source for one in cli.native.sources()]
-    except HytheError as error:
-        # A proxy on the way may pass REST only; then the server's word comes after the upload.
-        if error.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNIMPLEMENTED}:
-            return
-        raise
-    if source not in known:
-        raise CliError(f"There is no source {source!r}. Known are: {', '.join(known)}.", ExitCode.USAGE)
 
 
 def start(cli: Cli, order: Order) -> str:
@@ -118,6 +103,7 @@ def summarise(out: output.Output, detail: ImportDetail) -> None:
             ("Assets", f"{job.processed_assets:,}"),
             ("Affected assets", f"{job.processed_finding_assets:,}"),
             ("Evidence", f"{job.processed_evidence:,}"),
+            ("Parser actions", acted(detail)),
         ]
     )
     if detail.options.dry_run:
@@ -129,6 +115,14 @@ def summarise(out: output.Output, detail: ImportDetail) -> None:
         out.line(f"Note: {caution.message}{times}", style="yellow")
     if counters.rejected:
         out.hint(f"`hythe errors {detail.id}` shows why items were rejected.")
+
+
+def acted(detail: ImportDetail) -> str:
+    """What parser actions have done, or that some were learned; empty: nothing."""
+    done = detail.parser_actions
+    return ", ".join(
+        f"{count:,} {name}" for name in ("ignored", "forced", "linked", "learned") if (count := getattr(done, name))
+    )
 
 
 def duration(detail: ImportDetail) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from cli import control, imports, rejections, upload
+from cli import control, imports, parser_actions, rejections, tools, upload
 from cli.admin import commands as admin
 from cli.choices import (
     Choices,
@@ -20,6 +20,7 @@ from cli.choices import (
     MaxErrorPercent,
     MaxErrors,
     OnErrorOption,
+    ParserActions,
     Sha256,
 )
 from cli.context import Cli, Json, cli_of
@@ -56,6 +57,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 succeeded, 1 failed or cancelled, 2 wrong usage, 3 not reachable or not allowed.",
 )
 app.add_typer(admin.app, name="admin")
+app.add_typer(parser_actions.app, name="parser-actions")
 
 PartSize = Annotated[
     int | None,
@@ -124,8 +126,10 @@ def logout(context: typer.Context) -> None:
 def import_file(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A regular file.")],
-    source: Annotated[str, typer.Option(help="Which tool wrote it; see `hythe sources`.")],
     client: Annotated[str, typer.Option(help="Id or name of the client.")],
+    source: Annotated[
+        str, typer.Option(help="Which tool wrote it; see `hythe sources`. Without it the file itself tells.")
+    ] = "",
     report: Annotated[
         str, typer.Option(help="Id or name of the report; without one, only the client's assets are imported.")
     ] = "",
@@ -140,6 +144,7 @@ def import_file(
     max_error_percent: MaxErrorPercent = None,
     expect_records: ExpectRecords = None,
     sha256: Sha256 = "",
+    use_parser_actions: ParserActions = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end of the import.")] = False,
     _json: Json = False,
 ) -> None:
@@ -148,8 +153,12 @@ def import_file(
     A large file is sent in parts. After a break, also of this command, the same command goes on where it stopped.
     """
     cli = cli_of(context)
-    imports.check_source(cli, source)
-    said = Choices(dry_run, force, on_error, max_errors, max_error_percent, expect_records, sha256).completed(file)
+    if source:
+        tools.check_source(cli, source)
+    else:
+        source = tools.detect_source(cli, file, into_report=bool(report))
+    limits = (max_errors, max_error_percent, expect_records)
+    said = Choices(dry_run, force, on_error, *limits, sha256, use_parser_actions).completed(file)
     tags = tag_assets or [], tag_findings or []
     order = Order(file, source, client, report, create, *tags, (part_size or 0) * upload.MIB, said)
     import_id = imports.start(cli, order)
@@ -232,14 +241,13 @@ def sources(context: typer.Context, _json: Json = False) -> None:
     """List the tools whose files can be imported."""
     cli = cli_of(context)
     found = cli.native.sources()
+    if cli.output.json_mode:
+        cli.output.document({"sources": [tools.document(one) for one in found]})
     rows = [
-        (one.source, one.display_name, "assets" if one.assets_only else "findings", ", ".join(one.formats))
+        (one.source, one.display_name, tools.brought(one), " ".join(one.extensions), ", ".join(one.formats))
         for one in found
     ]
-    if cli.output.json_mode:
-        names = ("source", "display_name", "imports", "formats")
-        cli.output.document({"sources": [dict(zip(names, row, strict=True)) for row in rows]})
-    cli.output.table(["Source", "Tool", "Imports", "Formats"], rows)
+    cli.output.table(["Source", "Tool", "Imports", "Files", "Formats"], rows)
 
 
 @app.command()

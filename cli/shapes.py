@@ -48,6 +48,20 @@ class UploadParts(msgspec.Struct, frozen=True):
     next: int | None
 
 
+class DetectedSource(msgspec.Struct, frozen=True):
+    """A source that takes a file; `imports` is `findings` or `assets`."""
+
+    source: str
+    imports: str
+
+
+class Detection(msgspec.Struct, frozen=True):
+    """Which sources take a file, the best first; and what it looks like, as the end of a sentence."""
+
+    look: str
+    sources: list[DetectedSource]
+
+
 class Started(msgspec.Struct, frozen=True):
     operation_id: str = msgspec.field(name="operationId")
 
@@ -156,11 +170,21 @@ class HowImported(msgspec.Struct, frozen=True, rename="camel"):
     dry_run: bool = False
 
 
+class AppliedActions(msgspec.Struct, frozen=True):
+    """Findings that a parser action was for, and actions that were learned."""
+
+    ignored: int = 0
+    forced: int = 0
+    linked: int = 0
+    learned: int = 0
+
+
 class ImportDetail(ImportRow, frozen=True, rename="camel"):
     """One import by its id: the row and more."""
 
     phase: str = ""
     counters: Counters = Counters()
+    parser_actions: AppliedActions = AppliedActions()
     import_job: ImportJob = ImportJob()
     cautions: list[Caution] = []
     started_at: str | None = None

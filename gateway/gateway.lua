@@ -2,7 +2,8 @@
 
 -- The names of the path variables of all routes, without case and underscores. The transcoder lets a query parameter of
 -- the same name override the path; such a parameter is dropped, like any other that means nothing.
-local PATH_VARIABLES = {clientid = true, reportid = true, flawid = true, assetid = true, id = true, source = true, key = true}
+local PATH_VARIABLES = {clientid = true, reportid = true, flawid = true, assetid = true, id = true, source = true, key = true,
+                        tenantid = true, writeupid = true, actionid = true}
 
 local BODIED = {POST = true, PUT = true, PATCH = true}
 

@@ -21,6 +21,7 @@ from sqlalchemy import Table
 import schema.findings
 import schema.identity
 import schema.importer
+import schema.parser_actions
 import schema.staging
 import schema.upload
 from schema.base import metadata
@@ -63,6 +64,7 @@ class Policy:
 READ = ("SELECT",)
 APPEND = ("INSERT", "SELECT")
 EXPIRE = ("DELETE", "SELECT")
+EDIT = ("INSERT", "SELECT", "UPDATE")
 WRITE = ("DELETE", "INSERT", "SELECT", "UPDATE")
 
 TENANT_TABLES = tuple(sorted(table.name for table in metadata.tables.values() if table.schema is None))
@@ -73,8 +75,8 @@ def _each(names: Iterable[str], privileges: Sequence[str]) -> dict[str, Sequence
     return dict.fromkeys(names, privileges)
 
 
-# The read side shows neither the audit log nor signing keys and what was sent with them.
-UNREAD = ("audit_log", "webhooks", "webhook_deliveries")
+# The read side shows neither the audit log nor signing keys and what was sent with them, and needs no parser actions.
+UNREAD = ("audit_log", "webhooks", "webhook_deliveries", "parser_action_settings", "parser_actions", "writeups")
 
 PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "hythe_upload": {
@@ -89,6 +91,8 @@ PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
             WRITE,
         ),
         **_each(("webhooks", "webhook_deliveries"), WRITE),
+        # Nothing of these is ever deleted.
+        **_each(("parser_action_settings", "parser_actions", "writeups"), EDIT),
         "undo_items": EXPIRE,
         "files": READ,
         # Retention, and nothing else, reaches what the workers have written.
@@ -105,6 +109,9 @@ PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "outbox": WRITE,
         **_each(("row_errors", "undo_items"), ("DELETE", "INSERT", "SELECT")),
         **_each(FINDINGS_TARGET, WRITE),
+        **_each(("parser_action_settings", "writeups"), READ),
+        # A file that is uploaded for that adds actions, and changes none.
+        "parser_actions": APPEND,
         # An undo takes away what the undone import has left, and hands on what a later one keeps.
         **_each(("before_images", "sightings"), WRITE),
     },

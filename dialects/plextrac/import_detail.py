@@ -15,6 +15,7 @@ from hythe.importer.v1 import importer_pb2
 from hythe.status.v1 import status_pb2
 
 OUTCOMES = ("read", "inserted", "updated", "unchanged", "deleted", "skipped", "rejected")
+ACTIONS = ("ignored", "forced", "linked", "learned")
 KINDS = {importer_pb2.KIND_UNDO: "undo"}
 ON_ERROR = {
     importer_pb2.ON_ERROR_ABORT: "abort",
@@ -33,6 +34,7 @@ def my_import_detail(imported: importer_pb2.Import, errors: Sequence[status_pb2.
         "cancelRequested": imported.cancel_requested,
         "pauseRequested": imported.pause_requested,
         "counters": {name: getattr(imported.counters, name) for name in OUTCOMES},
+        "parserActions": {name: getattr(imported.counters, name) for name in ACTIONS},
         "cautions": [
             {"code": caution.code, "message": caution.message, "count": caution.count} for caution in imported.cautions
         ],

@@ -15,7 +15,7 @@ from runtime.objects import ObjectInfo, ObjectMissing
 from runtime.texts import checked_text
 from services.importer.media_types import media_type
 from services.importer.metrics import IMPORTS_CREATED
-from services.importer.model import Lane, State
+from services.importer.model import Lane, State, TargetName
 from services.importer.options import checked, request_digest
 from services.importer.policy import Options
 from services.importer.ports import Earlier, Facts, ImportStore, Lookup, Objects
@@ -25,14 +25,17 @@ from services.importer.tags import normal_tags
 
 log = structlog.get_logger(__name__)
 
-TARGET = "findings"
+NO_CLIENT = 0
 MAX_TEXT = 255
 MAX_KEY_LENGTH = 1_024
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The command to import an uploaded file. `report_id` None: it brings client assets."""
+    """The command to import an uploaded file. `report_id` None: it brings client assets.
+
+    What belongs to no client (`target` is not findings) goes into NO_CLIENT; who asks for that has been looked at.
+    """
 
     client_id: int
     report_id: int | None
@@ -44,6 +47,11 @@ class Trigger:
     use_parser_actions: bool = False
     request_id: str = ""
     options: Options = field(default_factory=Options)
+    target: TargetName = TargetName.FINDINGS
+
+    @property
+    def reads_findings(self) -> bool:
+        return self.report_id is not None or self.target is TargetName.PARSER_ACTIONS
 
     def digest(self) -> bytes:
         """Equal for equal requests. The key is not in it: a repeated upload of the same bytes has another."""
@@ -55,6 +63,8 @@ class Trigger:
             self.asset_tags,
             self.finding_tags,
             self.use_parser_actions,
+            # Digests of earlier releases know no other target.
+            *([] if self.target is TargetName.FINDINGS else [self.target]),
             options=self.options,
         )
 
@@ -128,7 +138,7 @@ class Imports:
     def _checked(self, trigger: Trigger) -> Trigger:
         return replace(
             trigger,
-            source=self._sources.check(trigger.source, for_report=trigger.report_id is not None),
+            source=self._sources.check(trigger.source, for_report=trigger.reads_findings),
             file_name=checked_text("file_name", trigger.file_name, max_length=MAX_TEXT),
             asset_tags=normal_tags(trigger.asset_tags),
             finding_tags=normal_tags(trigger.finding_tags),
@@ -172,7 +182,7 @@ class Imports:
             import_id=uuid7(),
             client_id=trigger.client_id,
             report_id=trigger.report_id,
-            target=TARGET,
+            target=trigger.target,
             source=trigger.source,
             key=trigger.key,
             file_name=file_name,
@@ -200,7 +210,7 @@ def require_grant(principal: Principal, client_id: int) -> None:
 
 def require_target(trigger: Trigger, facts: Facts) -> tuple[str, str, str]:
     """The names of client, report and file; NotFound for the first that is not this tenant's."""
-    if facts.client_name is None:
+    if facts.client_name is None and trigger.target is TargetName.FINDINGS:
         raise client_not_found(trigger.client_id)
     if trigger.report_id is not None and facts.report_name is None:
         raise NotFound(
@@ -210,7 +220,7 @@ def require_target(trigger: Trigger, facts: Facts) -> tuple[str, str, str]:
         )
     if facts.file_name is None:
         raise unknown_key()
-    return facts.client_name, facts.report_name or "", facts.file_name
+    return facts.client_name or "", facts.report_name or "", facts.file_name
 
 
 def require_earlier(facts: Facts) -> Earlier:

@@ -7,8 +7,10 @@ from datetime import timedelta
 from functools import partial
 
 from dialects.plextrac.envelope import error_envelope
+from hythe.dialects.plextrac.v2.parser_actions_pb2_grpc import add_PlextracParserActionsServicer_to_server
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import add_PlextracImporterServicer_to_server
 from hythe.importer.v1.importer_pb2_grpc import add_ImportServiceServicer_to_server
+from hythe.importer.v1.parser_actions_pb2_grpc import add_ParserActionServiceServicer_to_server
 from hythe.importer.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
 from runtime.audit import AuditTable, AuditTrail
 from runtime.auth import remote_authenticator
@@ -25,29 +27,39 @@ from schema.identity import audit_log
 from services.importer.announcer import Announcer
 from services.importer.commands import Commands
 from services.importer.deliveries import Deliveries
+from services.importer.detection import Detector
 from services.importer.dialects.plextrac import PlextracImporter
+from services.importer.dialects.plextrac_actions import PlextracParserActions
 from services.importer.dispatcher import Dispatcher
 from services.importer.engagements import Engagements
 from services.importer.formats import registry
+from services.importer.formats.kit.format import Format
 from services.importer.imports import Imports, Thresholds
+from services.importer.parser_action_service import ParserActionService
+from services.importer.parser_actions import ParserActions
 from services.importer.reaper import Reaper
 from services.importer.repeats import Repeats
 from services.importer.retention import Retention
 from services.importer.service import ImportService
 from services.importer.settings import ImporterSettings
-from services.importer.sources import Source, Sources
+from services.importer.sources import FileFormat, Source, Sources
 from services.importer.store.engagements import SqlEngagementStore
 from services.importer.store.imports import SqlImportStore
 from services.importer.store.outbox import CHANNEL
+from services.importer.store.parser_actions import SqlParserActionStore
 from services.importer.store.webhooks import SqlWebhookStore
+from services.importer.store.writeups import SqlWriteupStore
 from services.importer.webhook_service import WebhookService
 from services.importer.webhooks import Webhooks
+from services.importer.writeups import Writeups
 
 NAME = "importer"
 SERVICE_NAMES = (
     "hythe.importer.v1.ImportService",
     "hythe.importer.v1.WebhookService",
+    "hythe.importer.v1.ParserActionService",
     "hythe.dialects.plextrac.v2.PlextracImporter",
+    "hythe.dialects.plextrac.v2.PlextracParserActions",
 )
 
 
@@ -66,6 +78,7 @@ async def main() -> None:
     authenticator = remote_authenticator(identity, issuer=settings.token_issuer, audience=settings.token_audience)
     queue = await JobQueue.connect(settings.nats_url.get_secret_value(), name=NAME)
     sources = known_sources()
+    detector = Detector(sources, recognised, registry.look)
     thresholds = Thresholds(
         settings.max_file_bytes, settings.small_file_bytes, timedelta(hours=settings.reap_uploads_hours)
     )
@@ -81,6 +94,8 @@ async def main() -> None:
     outbound = way_out(settings)
     called = listener.another_event()
     deliveries = Deliveries(dispatch_database, database, outbound, sealer, called, settings, poll_seconds=poll_seconds)
+    actions = ParserActions(SqlParserActionStore(database), imports, sources)
+    writeups = Writeups(SqlWriteupStore(database))
     webhooks = Webhooks(SqlWebhookStore(database), outbound, sealer)
     retention = Retention(dispatch_database, database, objects, settings)
     reaper = Reaper(dispatch_database, objects, settings)
@@ -92,6 +107,8 @@ async def main() -> None:
         [announcer.run, deliveries.run, retention.run, reaper.run],
         settings,
     )
+    # What both faces of the service are made of.
+    parts = (imports, commands, repeats, engagements, sources, detector)
     async with AsyncExitStack() as stack:
         for each in (database, dispatch_database, audit_database, authenticator, queue, outbound, deliveries):
             stack.push_async_callback(each.close)
@@ -101,14 +118,11 @@ async def main() -> None:
             settings,
             name=NAME,
             registrations=[
-                partial(
-                    add_ImportServiceServicer_to_server,
-                    ImportService(imports, commands, repeats, engagements, sources),
-                ),
+                partial(add_ImportServiceServicer_to_server, ImportService(*parts)),
                 partial(add_WebhookServiceServicer_to_server, WebhookService(webhooks)),
-                partial(
-                    add_PlextracImporterServicer_to_server, PlextracImporter(imports, commands, repeats, engagements)
-                ),
+                partial(add_ParserActionServiceServicer_to_server, ParserActionService(actions, writeups)),
+                partial(add_PlextracParserActionsServicer_to_server, PlextracParserActions(actions, writeups)),
+                partial(add_PlextracImporterServicer_to_server, PlextracImporter(*parts)),
             ],
             service_names=SERVICE_NAMES,
             envelopes={"plextrac": error_envelope},
@@ -130,16 +144,27 @@ def way_out(settings: ImporterSettings) -> Outbound:
 
 def known_sources() -> Sources:
     """What the registry can read, by slug."""
-    known = (
+    return Sources(
         Source(
             slug,
-            registry.DISPLAY_NAMES.get(slug, slug),
-            tuple(each.name for each in registry.FINDING_SOURCES.get(slug, ())),
-            tuple(each.name for each in registry.ASSET_SOURCES.get(slug, ())),
+            registry.DISPLAY_NAMES[slug],
+            tuple(map(file_format, registry.FINDING_SOURCES.get(slug, ()))),
+            tuple(map(file_format, registry.ASSET_SOURCES.get(slug, ()))),
         )
         for slug in {**registry.FINDING_SOURCES, **registry.ASSET_SOURCES}
     )
-    return Sources(source for source in known if source.formats)
+
+
+def recognised(head: bytes) -> list[FileFormat]:
+    """Formats that take a file with this beginning."""
+    return [file_format(each) for each in registry.recognise(head)]
+
+
+def file_format(format_: Format) -> FileFormat:
+    """What people are told of a format."""
+    return FileFormat(
+        format_.name, format_.title, format_.syntax, format_.extensions, format_.sources, format_.asset_sources
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 # A list of our own, because the platform's differs from machine to machine.
 MEDIA_TYPES = {
     "csv": "text/csv",
+    "gz": "application/gzip",
     "htm": "text/html",
     "html": "text/html",
     "json": "application/json",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from hythe.importer.v1 import importer_pb2
 from runtime.errors import InvalidArgument
 from runtime.timestamps import timestamp
+from services.importer.detection import Detection
 from services.importer.options import sha256_of
 from services.importer.policy import OnError, Options, Policy
 from services.importer.snapshot import Snapshot
-from services.importer.sources import Source
+from services.importer.sources import FileFormat, Source
 
 ON_ERROR = {
     importer_pb2.ON_ERROR_UNSPECIFIED: OnError.CONTINUE,
@@ -108,7 +109,37 @@ def source_message(source: Source) -> importer_pb2.Source:
         source=source.slug,
         display_name=source.display_name,
         assets_only=source.is_assets_only,
-        formats=source.formats,
+        formats=[each.name for each in source.formats],
+        file_formats=map(file_format_message, source.formats),
+        extensions=source.extensions,
+        brings_findings=bool(source.report_formats),
+        brings_assets=bool(source.asset_formats),
+    )
+
+
+def file_format_message(format_: FileFormat) -> importer_pb2.FileFormat:
+    return importer_pb2.FileFormat(
+        name=format_.name,
+        title=format_.title,
+        syntax=format_.syntax,
+        extensions=format_.extensions,
+        assets_only=format_.is_assets_only,
+    )
+
+
+def detection_message(detection: Detection) -> importer_pb2.DetectSourceResponse:
+    return importer_pb2.DetectSourceResponse(
+        sources=[
+            importer_pb2.DetectedSource(
+                source=each.source.slug,
+                display_name=each.source.display_name,
+                format=file_format_message(each.format),
+                member=each.member,
+                assets_only=each.is_assets_only,
+            )
+            for each in detection.sources
+        ],
+        look=detection.look,
     )
 
 

@@ -1,4 +1,4 @@
-"""The states of an import, and the one table of what may follow what."""
+"""The words of the importer: states of an import and what may follow what, kinds, lanes, targets, parser actions."""
 
 from __future__ import annotations
 
@@ -59,6 +59,22 @@ class Origin(StrEnum):
     RETRY = "retry"
     RERUN = "rerun"
     UNDO = "undo"
+
+
+class TargetName(StrEnum):
+    """What an import brings, in `imports.target`."""
+
+    FINDINGS = "findings"
+    PARSER_ACTIONS = "parser_actions"
+
+
+class ActionCode(StrEnum):
+    """What is done with a finding. PlexTrac's words, which mislead: DEFAULT forces the action's severity."""
+
+    PASS_THROUGH = "PASS_THROUGH"  # noqa: S105  (no password)
+    DEFAULT = "DEFAULT"
+    LINK = "LINK"
+    IGNORE = "IGNORE"
 
 
 class Lane(StrEnum):

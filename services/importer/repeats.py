@@ -25,7 +25,7 @@ from services.importer.imports import (
     with_declared_sha256,
 )
 from services.importer.metrics import COMMANDS, IMPORTS_CREATED
-from services.importer.model import Kind, Lane, Origin, State
+from services.importer.model import Kind, Lane, Origin, State, TargetName
 from services.importer.options import checked, request_digest
 from services.importer.policy import Options
 from services.importer.ports import Earlier, ImportSession, ImportStore, Locked, Lookup, Objects, StoredInput
@@ -134,6 +134,8 @@ class Repeats:
                 "IMPORT_UNDONE", "The import has been taken back already.", undone_by=str(first.undone_by or "")
             )
         reason = why_not_undoable(first)
+        if locked.target == TargetName.PARSER_ACTIONS:
+            reason = "Parser actions that were learned stay: they change nothing until somebody says so."
         if reason:
             raise FailedPrecondition("IMPORT_NOT_UNDOABLE", reason)
         if locked.ended_for is None or locked.ended_for >= self._outcomes_kept:

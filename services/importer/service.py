@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -10,9 +11,10 @@ from hythe.importer.v1 import importer_pb2
 from hythe.importer.v1.importer_pb2_grpc import ImportServiceServicer
 from runtime.auth import current_principal
 from services.importer.commands import Commands
+from services.importer.detection import Detector
 from services.importer.engagements import Engagements
 from services.importer.imports import Imports, Trigger
-from services.importer.messages import import_message, options_of, source_message
+from services.importer.messages import detection_message, import_message, options_of, source_message
 from services.importer.ports import Limits, NewClient, NewReport
 from services.importer.repeats import Repeats
 from services.importer.sources import Sources
@@ -24,13 +26,20 @@ class ImportService(ImportServiceServicer):
     """Converts, calls, converts back. A field named `import` can only be given as a keyword of a dict."""
 
     def __init__(
-        self, imports: Imports, commands: Commands, repeats: Repeats, engagements: Engagements, sources: Sources
+        self,
+        imports: Imports,
+        commands: Commands,
+        repeats: Repeats,
+        engagements: Engagements,
+        sources: Sources,
+        detector: Detector,
     ) -> None:
         self._imports = imports
         self._commands = commands
         self._repeats = repeats
         self._engagements = engagements
         self._sources = sources
+        self._detector = detector
 
     async def CreateImport(
         self, request: importer_pb2.CreateImportRequest, context: Context
@@ -99,6 +108,11 @@ class ImportService(ImportServiceServicer):
         self, request: importer_pb2.ListSourcesRequest, context: Context
     ) -> importer_pb2.ListSourcesResponse:
         return importer_pb2.ListSourcesResponse(sources=map(source_message, self._sources.all()))
+
+    async def DetectSource(
+        self, request: importer_pb2.DetectSourceRequest, context: Context
+    ) -> importer_pb2.DetectSourceResponse:
+        return detection_message(await asyncio.to_thread(self._detector.detect, request.head))
 
     async def CreateClient(
         self, request: importer_pb2.CreateClientRequest, context: Context

@@ -127,6 +127,9 @@ class WorkerSettings(ProcessSettings, QueueSettings, ObjectStoreSettings, ScanSe
     small_slots: int = Field(2, ge=0, description="Imports of the small lane at once.")
     large_slots: int = Field(1, ge=0, description="Imports of the large lane at once.")
     parser_memory_bytes: int = Field(1024 * MEBIBYTE, ge=64 * MEBIBYTE, description="Address space of a parser child.")
+    max_unpacked_bytes: int = Field(
+        10 * 1024 * MEBIBYTE, ge=1, description="Most bytes that the files in an archive may have together."
+    )
     chunk_records: int = Field(5_000, ge=1, description="Most items between two checkpoints.")
     chunk_bytes: int = Field(8 * MEBIBYTE, ge=1, description="Most bytes between two checkpoints.")
     chunk_seconds: float = Field(10, gt=0, description="Most seconds between two checkpoints.")

@@ -9,21 +9,44 @@ from runtime.errors import InvalidArgument
 
 
 @dataclass(frozen=True, slots=True)
+class FileFormat:
+    """A kind of file as people are told of it. `sources` bring it into a report, `asset_sources` without one.
+
+    `title` is what such a file is called in messages ("a Nessus report"), `syntax` is xml, json, csv or html.
+    """
+
+    name: str
+    title: str = ""
+    syntax: str = ""
+    extensions: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    asset_sources: tuple[str, ...] = ()
+
+    @property
+    def is_assets_only(self) -> bool:
+        return not self.sources
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One slug. `report_formats` go into a report, `asset_formats` bring client assets without one."""
 
     slug: str
     display_name: str
-    report_formats: tuple[str, ...] = ()
-    asset_formats: tuple[str, ...] = ()
+    report_formats: tuple[FileFormat, ...] = ()
+    asset_formats: tuple[FileFormat, ...] = ()
 
     @property
     def is_assets_only(self) -> bool:
         return not self.report_formats
 
     @property
-    def formats(self) -> tuple[str, ...]:
+    def formats(self) -> tuple[FileFormat, ...]:
         return tuple(dict.fromkeys(self.report_formats + self.asset_formats))
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(extension for each in self.formats for extension in each.extensions))
 
 
 class Sources:
@@ -34,6 +57,10 @@ class Sources:
 
     def all(self) -> tuple[Source, ...]:
         return tuple(self._sources.values())
+
+    def get(self, slug: str) -> Source:
+        """One that is known to be there."""
+        return self._sources[slug]
 
     def check(self, slug: str, *, for_report: bool) -> str:
         """The slug in lower case; InvalidArgument lists the known ones where it is not among them."""

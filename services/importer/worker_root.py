@@ -26,6 +26,7 @@ from services.importer.scan.gate import ScanGate
 from services.importer.scan.scanners import scanner_at
 from services.importer.settings import WorkerSettings
 from services.importer.targets.findings.target import FindingsTarget
+from services.importer.targets.parser_actions.target import ParserActionsTarget
 from services.importer.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -85,12 +86,11 @@ def build_worker(
     settings: WorkerSettings, database: Database, objects: ObjectStore, queue: JobQueue, gate: ScanGate | None = None
 ) -> Worker:
     """The worker of these settings."""
-    target = FindingsTarget()
     return Worker(
         database,
         objects,
         queue,
-        {target.name: target},
+        {target.name: target for target in (FindingsTarget(), ParserActionsTarget())},
         lease=timedelta(seconds=settings.lease_seconds),
         slots={Lane.SMALL: settings.small_slots, Lane.LARGE: settings.large_slots},
         limits=Limits(
@@ -98,6 +98,7 @@ def build_worker(
             chunk_bytes=settings.chunk_bytes,
             chunk_seconds=settings.chunk_seconds,
             parser_memory_bytes=settings.parser_memory_bytes,
+            unpacked_bytes=settings.max_unpacked_bytes,
             chunk_statement=timedelta(seconds=settings.lease_seconds),
             drain_seconds=settings.drain_seconds,
             keep_resumable=timedelta(hours=settings.keep_resumable_hours),

@@ -24,6 +24,7 @@ from services.status.import_reports import ImportReports
 from services.status.imports import Imports
 from services.status.service import StatusService
 from services.status.settings import StatusSettings
+from services.status.tags import Tags
 from services.status.watching import Pace, Watching
 
 NAME = "status"
@@ -54,6 +55,7 @@ async def main() -> None:
         Engagements(database, streams),
         Findings(database, streams),
         Assets(database, streams),
+        Tags(database, streams),
     )
     async with AsyncExitStack() as stack:
         for each in (database, streams, audit_database):

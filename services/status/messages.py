@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from dialects.plextrac.findings import SEVERITIES
 from dialects.plextrac.imports import ListedImport
+from dialects.plextrac.tags import tag_id
 from hythe.importer.v1 import importer_pb2
 from hythe.status.v1 import status_pb2
 from runtime.errors import InvalidArgument
@@ -204,6 +205,12 @@ def asset_message(asset: Row) -> status_pb2.Asset:
         operating_systems=asset["operating_systems"],
         tags=asset["tags"],
         mac_address=asset["mac"],
+    )
+
+
+def tag_message(tag: Row) -> status_pb2.Tag:
+    return status_pb2.Tag(
+        tag_id=tag_id(tag["tenant_id"], tag["tag"]), name=tag["tag"], create_time=timestamp(tag["created_at"])
     )
 
 

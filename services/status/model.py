@@ -39,6 +39,10 @@ class Counters:
     deleted: int = 0
     skipped: int = 0
     rejected: int = 0
+    ignored: int = 0
+    forced: int = 0
+    linked: int = 0
+    learned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from services.status.findings import Findings
 from services.status.import_reports import ImportReports
 from services.status.imports import Imports
 from services.status.paging import LARGEST_BIGINT, after_import, after_number, page_size
+from services.status.tags import Tags
 from services.status.watching import Watching
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -36,6 +37,7 @@ class StatusService(StatusServiceServicer):
         engagements: Engagements,
         findings: Findings,
         assets: Assets,
+        tags: Tags,
     ) -> None:
         self._imports = imports
         self._reports = reports
@@ -43,6 +45,7 @@ class StatusService(StatusServiceServicer):
         self._engagements = engagements
         self._findings = findings
         self._assets = assets
+        self._tags = tags
 
     async def GetImport(self, request: status_pb2.GetImportRequest, context: Context) -> status_pb2.GetImportResponse:
         found = await self._imports.get(current_principal(), request.import_id)
@@ -168,3 +171,10 @@ class StatusService(StatusServiceServicer):
             assets=page,
             next_page_token=token,
         )
+
+    async def ListTags(self, request: status_pb2.ListTagsRequest, context: Context) -> status_pb2.ListTagsResponse:
+        found, has_more = await self._tags.list(
+            current_principal(), after=request.page_token, size=page_size(request.page_size)
+        )
+        page, token = messages.fit(found, has_more, messages.tag_message, itemgetter("tag"))
+        return status_pb2.ListTagsResponse(tags=page, next_page_token=token)

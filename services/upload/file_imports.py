@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -47,6 +47,16 @@ class ImportCommand:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class LearnCommand:
+    """The same for a file that only teaches parser actions."""
+
+    source: str
+    key: str
+    file_name: str
+    request_id: str
+
+
 class Started(Protocol):
     """An import, of which only this matters here."""
 
@@ -64,6 +74,8 @@ class Importer(Protocol[ImportT]):
     """The import service, and the status service beside it; both act for the caller."""
 
     async def create(self, command: ImportCommand) -> ImportT: ...
+
+    async def learn(self, command: LearnCommand) -> ImportT: ...
 
     async def wait(self, imported: ImportT, seconds: float) -> ImportT: ...
 
@@ -97,9 +109,43 @@ class FileImports(Generic[ImportT]):
     ) -> ImportT:
         """The queued import of a multipart body. What can be refused without the body is refused before it is read."""
         refuse_early(principal, target)
+        return await self._import(
+            principal,
+            content_type,
+            chunks,
+            lambda landed: self._importer.create(command_of(target, landed, read_options(landed.fields), request_id)),
+        )
+
+    async def learn(
+        self,
+        principal: Principal,
+        source: str,
+        content_type: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        request_id: str = "",
+    ) -> ImportT:
+        """The queued import of a multipart body from which parser actions are learned."""
+        refuse_unknown_source(source)
+        return await self._import(
+            principal,
+            content_type,
+            chunks,
+            lambda landed: self._importer.learn(
+                LearnCommand(source, landed.key, landed.file_name, request_id or landed.key[:MAX_REQUEST_ID])
+            ),
+        )
+
+    async def _import(
+        self,
+        principal: Principal,
+        content_type: str,
+        chunks: AsyncIterator[bytes],
+        order: Callable[[LandedFile], Awaitable[ImportT]],
+    ) -> ImportT:
         body = self._renewal.through(chunks)
         async with self._landings.land(principal, content_type, body) as landed:
-            imported = await self._importer.create(command_of(target, landed, read_options(landed.fields), request_id))
+            imported = await order(landed)
         note_object(key=imported.key, import_id=imported.import_id)
         if imported.key != landed.key:
             # A repeated request: its first import has the same bytes under another key.
@@ -112,12 +158,17 @@ class FileImports(Generic[ImportT]):
 
 
 def refuse_early(principal: Principal, target: Target) -> None:
-    if not SLUG.fullmatch(target.source):
-        raise InvalidArgument("UNKNOWN_SOURCE", "There is no such source.")
+    refuse_unknown_source(target.source)
     if not principal.may_see_client(target.client_id):
         raise NotFound("CLIENT_NOT_FOUND", f"There is no client {target.client_id}.", client_id=str(target.client_id))
     if target.report_id is not None and target.report_id <= 0:
         raise NotFound("REPORT_NOT_FOUND", f"There is no report {target.report_id}.", report_id=str(target.report_id))
+
+
+def refuse_unknown_source(source: str) -> None:
+    """What cannot be one; which ones there are the import service knows."""
+    if not SLUG.fullmatch(source):
+        raise InvalidArgument("UNKNOWN_SOURCE", "There is no such source.")
 
 
 def command_of(target: Target, landed: LandedFile, options: Options, request_id: str) -> ImportCommand:

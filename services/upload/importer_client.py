@@ -7,14 +7,15 @@ import asyncio
 import grpc
 import structlog
 
-from hythe.importer.v1 import importer_pb2
+from hythe.importer.v1 import importer_pb2, parser_actions_pb2
 from hythe.importer.v1.importer_pb2_grpc import ImportServiceStub
+from hythe.importer.v1.parser_actions_pb2_grpc import ParserActionServiceStub
 from hythe.status.v1 import status_pb2
 from hythe.status.v1.status_pb2_grpc import StatusServiceStub
 from runtime.auth import current_request
 from runtime.channels import call_metadata
 from runtime.wire import from_rpc_error
-from services.upload.file_imports import ImportCommand
+from services.upload.file_imports import ImportCommand, LearnCommand
 
 CREATE_SECONDS = 20
 RETRY_SECONDS = 1
@@ -28,6 +29,7 @@ class ImporterClient:
 
     def __init__(self, importer: grpc.aio.Channel, status: grpc.aio.Channel) -> None:
         self._importer = ImportServiceStub(importer)
+        self._actions = ParserActionServiceStub(importer)
         self._status = StatusServiceStub(status)
 
     async def create(self, command: ImportCommand) -> importer_pb2.Import:
@@ -45,6 +47,17 @@ class ImporterClient:
         )
         try:
             reply = await self._importer.CreateImport(request, timeout=CREATE_SECONDS, metadata=call_metadata())
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, "importer") from error
+        return getattr(reply, "import")  # type: ignore[no-any-return]
+
+    async def learn(self, command: LearnCommand) -> importer_pb2.Import:
+        """The same for a file from which parser actions are learned."""
+        request = parser_actions_pb2.LearnParserActionsRequest(
+            source=command.source, key=command.key, file_name=command.file_name, request_id=command.request_id
+        )
+        try:
+            reply = await self._actions.LearnParserActions(request, timeout=CREATE_SECONDS, metadata=call_metadata())
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, "importer") from error
         return getattr(reply, "import")  # type: ignore[no-any-return]

@@ -37,11 +37,13 @@ BACKENDS = {
     "UploadService": "upload",
     "ImportService": "importer",
     "WebhookService": "importer",
+    "ParserActionService": "importer",
     "StatusService": "status",
     "IdentityService": "identity",
     "WellKnown": "identity",
     "PlextracUpload": "upload",
     "PlextracImporter": "importer",
+    "PlextracParserActions": "importer",
     "PlextracStatus": "status",
     "PlextracIdentity": "identity",
 }

@@ -13,13 +13,16 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
+from hythe.dialects.plextrac.v2 import parser_actions_pb2 as parser
 from hythe.dialects.plextrac.v2 import plextrac_pb2 as plextrac
 from hythe.identity.v1 import identity_pb2 as identity
 from hythe.identity.v1 import well_known_pb2 as well_known
 from hythe.importer.v1 import importer_pb2 as importer
+from hythe.importer.v1 import parser_actions_pb2 as actions
 from hythe.importer.v1 import webhooks_pb2 as webhooks
 from hythe.status.v1 import status_pb2 as status
 from hythe.upload.v1 import upload_pb2 as upload
+from tests.e2e.matrix_actions import new_action, new_writeup
 from tests.e2e.matrix_world import VIEWER, Person, Place, scan
 
 NMAP = b"""<?xml version="1.0"?><nmaprun scanner="nmap" start="1700000000" version="7.94"><host><status state="up"/>
@@ -93,6 +96,10 @@ def credentials(place: Place) -> dict[str, str]:
     return {"username": admin.email, "password": admin.password}
 
 
+def parser_tenant(place: Place) -> dict[str, Any]:
+    return {"tenant_id": place.tenant.tenant_id, "source": "nessus"}
+
+
 CLIENT, TENANT = Owner.CLIENT, Owner.TENANT
 
 UPLOAD: Mapping[str, Entry] = {
@@ -132,6 +139,11 @@ UPLOAD: Mapping[str, Entry] = {
     "PlextracUpload/ImportFileAsync": Entry(
         lambda p: plextrac.FileChunk(**report(p), source="nessus", content=form(scan(p.mark, p.flaw_id))), CLIENT
     ),
+    "PlextracUpload/LearnParserActions": Entry(
+        lambda p: plextrac.ParserActionsChunk(**parser_tenant(p), content=form(scan(p.mark, p.flaw_id))),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
     "PlextracUpload/ImportAssets": Entry(
         lambda p: plextrac.AssetFileChunk(client_id=p.client_id, source="nmap", content=form(NMAP)), CLIENT
     ),
@@ -165,6 +177,7 @@ IMPORTER: Mapping[str, Entry] = {
         lambda p: importer.UndoImportRequest(import_id=p.imports["importer"], dry_run=True), CLIENT, shows=True
     ),
     "ImportService/ListSources": Entry(lambda _: importer.ListSourcesRequest()),
+    "ImportService/DetectSource": Entry(lambda _: importer.DetectSourceRequest(head=NMAP)),
     "ImportService/CreateClient": Entry(
         lambda p: importer.CreateClientRequest(name=f"{p.tenant.mark} matrix"), says_granted="PERMISSION_DENIED"
     ),
@@ -198,6 +211,10 @@ IMPORTER: Mapping[str, Entry] = {
         lambda p: plextrac.MyImportCommandWithBody(id=p.imports["importer"], payload=struct(dryRun=True)),
         CLIENT,
         shows=True,
+    ),
+    "PlextracImporter/ListSources": Entry(lambda _: plextrac.Empty()),
+    "PlextracImporter/DetectSource": Entry(
+        lambda _: plextrac.DetectSourceRequest(content=HttpBody(content_type="application/octet-stream", data=NMAP))
     ),
     "PlextracImporter/CreateClient": Entry(
         lambda p: plextrac.CreateClientRequest(payload=struct(name=f"{p.tenant.mark} matrix")),
@@ -233,6 +250,108 @@ WEBHOOKS: Mapping[str, Entry] = {
     "WebhookService/ReplayDelivery": Entry(lambda p: webhooks.ReplayDeliveryRequest(delivery_id=p.delivery_id), CLIENT),
 }
 
+# What changes actions is not for those who may see certain clients only.
+PARSER_ACTIONS: Mapping[str, Entry] = {
+    "ParserActionService/GetParserActionSettings": Entry(lambda _: actions.GetParserActionSettingsRequest()),
+    "ParserActionService/SetParserActionSettings": Entry(
+        lambda _: actions.SetParserActionSettingsRequest(settings=actions.ParserActionSettings(enabled=True)),
+        says_granted="PERMISSION_DENIED",
+    ),
+    "ParserActionService/ListParserActions": Entry(
+        lambda _: actions.ListParserActionsRequest(source="nessus", page_size=1_000), shows=True
+    ),
+    "ParserActionService/GetParserAction": Entry(
+        lambda p: actions.GetParserActionRequest(source="nessus", action_id=p.tenant.action_id), TENANT, shows=True
+    ),
+    "ParserActionService/CreateParserAction": Entry(
+        lambda p: actions.CreateParserActionRequest(action=new_action(p.tenant.mark)), says_granted="PERMISSION_DENIED"
+    ),
+    "ParserActionService/UpdateParserActions": Entry(
+        lambda p: actions.UpdateParserActionsRequest(
+            source="nessus",
+            updates=[actions.ParserActionUpdate(action_id=p.tenant.action_id, action=actions.ACTION_CODE_PASS_THROUGH)],
+        ),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    "ParserActionService/LearnParserActions": Entry(
+        lambda p: actions.LearnParserActionsRequest(source="nessus", key=p.key),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    "ParserActionService/ListWriteups": Entry(lambda _: actions.ListWriteupsRequest(page_size=1_000), shows=True),
+    "ParserActionService/GetWriteup": Entry(
+        lambda p: actions.GetWriteupRequest(writeup_id=p.tenant.writeup_id), TENANT, shows=True
+    ),
+    "ParserActionService/CreateWriteup": Entry(
+        lambda p: actions.CreateWriteupRequest(writeup=new_writeup(p.tenant.mark)), says_granted="PERMISSION_DENIED"
+    ),
+    "ParserActionService/UpdateWriteup": Entry(
+        lambda p: actions.UpdateWriteupRequest(writeup=new_writeup(p.tenant.mark, p.tenant.writeup_id)),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    "ParserActionService/DeleteWriteup": Entry(
+        lambda p: actions.DeleteWriteupRequest(writeup_id=p.tenant.spare_writeup()),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    "PlextracParserActions/ListParsers": Entry(lambda p: parser.TenantRequest(tenant_id=p.tenant.tenant_id), TENANT),
+    "PlextracParserActions/ListParserActions": Entry(
+        lambda p: parser.ListParserActionsRequest(**parser_tenant(p), limit=1_000), TENANT, shows=True
+    ),
+    "PlextracParserActions/GetParserAction": Entry(
+        lambda p: parser.ParserActionRequest(**parser_tenant(p), action_id=p.tenant.action_id), TENANT, shows=True
+    ),
+    "PlextracParserActions/CreateParserAction": Entry(
+        lambda p: parser.ParserActionsChange(
+            **parser_tenant(p), payload=struct(id=secrets.token_hex(6), title=p.tenant.mark, severity="Low")
+        ),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    "PlextracParserActions/UpdateParserAction": Entry(
+        lambda p: parser.ParserActionChange(
+            **parser_tenant(p), action_id=p.tenant.action_id, payload=struct(action="PASS_THROUGH")
+        ),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    "PlextracParserActions/UpdateParserActions": Entry(
+        lambda p: parser.ParserActionsChange(
+            **parser_tenant(p), payload=struct(actions=[{"id": p.tenant.action_id, "action": "PASS_THROUGH"}])
+        ),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    "PlextracParserActions/SetParserConfig": Entry(
+        lambda p: parser.ParserConfigChange(tenant_id=p.tenant.tenant_id, payload=struct(enabled=True)),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    "PlextracParserActions/GetParserConfig": Entry(
+        lambda p: parser.TenantRequest(tenant_id=p.tenant.tenant_id), TENANT
+    ),
+    "PlextracParserActions/ListTemplates": Entry(lambda _: parser.NoTenantRequest(), shows=True),
+    "PlextracParserActions/GetTemplate": Entry(
+        lambda p: parser.TemplateRequest(writeup_id=str(p.tenant.writeup_id)), TENANT, shows=True
+    ),
+    "PlextracParserActions/CreateTemplate": Entry(
+        lambda p: parser.NewTemplate(payload=struct(title=p.tenant.mark, severity="Low")),
+        says_granted="PERMISSION_DENIED",
+    ),
+    "PlextracParserActions/UpdateTemplate": Entry(
+        lambda p: parser.TemplateChange(writeup_id=str(p.tenant.writeup_id), payload=struct(description="mended")),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    "PlextracParserActions/DeleteTemplate": Entry(
+        lambda p: parser.TemplateRequest(writeup_id=str(p.tenant.spare_writeup())),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+}
+
 STATUS: Mapping[str, Entry] = {
     "StatusService/GetImport": Entry(
         lambda p: status.GetImportRequest(import_id=p.imports["viewer"]), CLIENT, shows=True
@@ -251,6 +370,7 @@ STATUS: Mapping[str, Entry] = {
     "StatusService/ListReports": Entry(lambda p: status.ListReportsRequest(client_id=p.client_id), CLIENT, shows=True),
     "StatusService/ListFindings": Entry(lambda p: status.ListFindingsRequest(**report(p)), CLIENT, shows=True),
     "StatusService/ListAssets": Entry(lambda p: status.ListAssetsRequest(**report(p)), CLIENT, shows=True),
+    "StatusService/ListTags": Entry(lambda _: status.ListTagsRequest(page_size=1_000), shows=True),
     "PlextracStatus/ListMyImports": Entry(lambda _: plextrac.ListMyImportsRequest(limit=5), shows=True),
     "PlextracStatus/GetMyImport": Entry(
         lambda p: plextrac.GetMyImportRequest(id=p.imports["viewer"]), CLIENT, shows=True
@@ -285,6 +405,9 @@ STATUS: Mapping[str, Entry] = {
         lambda p: plextrac.ClientListRequest(client_id=p.client_id, payload=page()), CLIENT, shows=True
     ),
     "PlextracStatus/ListTenantAssets": Entry(lambda _: plextrac.ListRequest(payload=page()), shows=True),
+    "PlextracStatus/ListTenantTags": Entry(
+        lambda p: plextrac.TenantTagsRequest(tenant_id=p.tenant.tenant_id), TENANT, shows=True
+    ),
     "PlextracStatus/ListScanOutput": Entry(
         lambda p: plextrac.ScanOutputRequest(**report(p), **ids(p, "flaw_id", "asset_id")),
         CLIENT,
@@ -347,5 +470,5 @@ IDENTITY: Mapping[str, Entry] = {
     "PlextracIdentity/WhoAmI": Entry(lambda _: plextrac.Empty(), shows=True),
 }
 
-ENTRIES: Mapping[str, Entry] = {**UPLOAD, **IMPORTER, **WEBHOOKS, **STATUS, **IDENTITY}
+ENTRIES: Mapping[str, Entry] = {**UPLOAD, **IMPORTER, **WEBHOOKS, **PARSER_ACTIONS, **STATUS, **IDENTITY}
 """By `Service/Method`."""

@@ -8,13 +8,14 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from hythe.dialects.plextrac.v2 import plextrac_pb2 as plextrac
+from hythe.importer.v1 import parser_actions_pb2 as actions
 from hythe.importer.v1 import webhooks_pb2 as webhooks
 from hythe.status.v1 import status_pb2 as status
 from tests.e2e.matrix_requests import Entry, page
 from tests.e2e.matrix_world import Place
 
 CLIENT_IDS = {"client_id", "report_id", "flaw_id", "asset_id", "import_id", "id", "webhook_id", "delivery_id"}
-TENANT_IDS = {"key", "user_id", "api_key_id", "workspace_id"}
+TENANT_IDS = {"key", "user_id", "api_key_id", "workspace_id", "tenant_id", "action_id", "writeup_id"}
 # Ids that nothing has, to see that a foreign one is answered like these.
 NO_NUMBER, NO_UUID, NO_KEY = 2**31 - 2, str(UUID(int=7)), "c000000000000000000000000/none.nessus"
 
@@ -25,6 +26,12 @@ SELECTIONS: Mapping[str, Callable[[Place, Place], Message]] = {
         page_token=foreign.imports["viewer"]
     ),
     "WebhookService/ListDeliveries": lambda _, foreign: webhooks.ListDeliveriesRequest(page_token=foreign.delivery_id),
+    "ParserActionService/ListParserActions": lambda _, foreign: actions.ListParserActionsRequest(
+        source="nessus", page_token=foreign.tenant.action_id
+    ),
+    "ParserActionService/ListWriteups": lambda _, foreign: actions.ListWriteupsRequest(
+        page_token=str(foreign.tenant.writeup_id)
+    ),
     "PlextracStatus/ListMyImports": lambda _, foreign: plextrac.ListMyImportsRequest(
         page_token=foreign.imports["viewer"]
     ),
@@ -60,5 +67,5 @@ def nowhere(request: Message, names: set[str]) -> Message:
         elif name == "key":
             changed.key = NO_KEY  # type: ignore[attr-defined]
         else:
-            setattr(changed, name, str(NO_NUMBER) if name == "asset_id" else NO_NUMBER)
+            setattr(changed, name, str(NO_NUMBER) if isinstance(getattr(changed, name), str) else NO_NUMBER)
     return changed

@@ -23,6 +23,7 @@ from hythe.status.v1 import status_pb2 as status
 from hythe.status.v1.status_pb2_grpc import StatusServiceStub
 from hythe.upload.v1 import upload_pb2 as upload
 from hythe.upload.v1.upload_pb2_grpc import UploadServiceStub
+from tests.e2e.matrix_actions import add_action, add_writeup
 from tests.e2e.matrix_webhooks import Webhooks
 from tests.receiver import Receiver, receiving
 from tests.scans import nessus
@@ -31,6 +32,7 @@ from tests.stack import LiveStack
 VIEWER, IMPORTER, ADMIN = options_pb2.ROLE_VIEWER, options_pb2.ROLE_IMPORTER, options_pb2.ROLE_ADMIN
 TERMINAL = (importer.STATE_SUCCEEDED, importer.STATE_FAILED, importer.STATE_CANCELLED)
 SECONDS = 60
+SPARE_WRITEUPS = 60
 # Logins are limited by network address; each of these comes from one of its own. (203.0.113.0/24 is for examples.)
 ADDRESSES = (f"203.0.113.{number}" for number in itertools.count(1))
 
@@ -93,6 +95,14 @@ class Tenant:
     spare_tenant: int = 0
     """Another tenant, which nobody uses. Only operators may touch it."""
     workspace_id: str = ""
+    action_id: str = ""
+    """Of a parser action of nessus that no file has taught."""
+    writeup_id: int = 0
+    spare_writeups: list[int] = field(default_factory=list)
+
+    def spare_writeup(self) -> int:
+        """One that may be deleted; another one each time."""
+        return self.spare_writeups.pop()
 
 
 @dataclass
@@ -153,6 +163,7 @@ class Founder:
         tenant.spare_user, tenant.spare_key = spare.user_id, spare.key_id
         workspace = identity.CreateWorkspaceRequest(dialect="appfile", name=mark)
         tenant.workspace_id = self._do("CreateWorkspace", workspace, admin).workspace.workspace_id
+        furnish_actions(tenant, self._channel)
         return tenant
 
     def person(self, tenant: Tenant, name: str, role: Any, client_ids: tuple[int, ...] = ()) -> Person:
@@ -244,6 +255,14 @@ class Founder:
     def _do(self, method: str, request: Any, caller: Person | None = None) -> Any:
         metadata = tuple((caller or self.operator).by_token.items())
         return getattr(self._identity, method)(request, timeout=SECONDS, metadata=metadata)
+
+
+def furnish_actions(tenant: Tenant, channel: grpc.Channel) -> None:
+    metadata = tuple(tenant.people["admin"].by_token.items())
+    tenant.action_id = add_action(channel, metadata, tenant.mark)
+    tenant.writeup_id, *tenant.spare_writeups = (
+        add_writeup(channel, metadata, tenant.mark) for _ in range(SPARE_WRITEUPS)
+    )
 
 
 def scan(mark: str, first_plugin: int) -> bytes:

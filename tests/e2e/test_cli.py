@@ -135,6 +135,18 @@ def test_a_file_is_imported_and_found_again(admin: Shell, scan: Path) -> None:
     assert admin.json("errors", first["id"]) == {"total_rejected": 0, "errors": []}
 
 
+def test_without_a_source_the_file_itself_tells(inside: Inside, scan: Path, tmp_path: Path) -> None:
+    client = unique("Client")
+    done = inside.json("import", scan, "--client", client, "--report", "Q1", "--create")
+    assert (done["state"], done["source"]) == ("SUCCEEDED", "nessus")
+    other = tmp_path / "a.pdf"
+    other.write_bytes(b"%PDF-1.7")
+    refused = inside.run("import", other, "--client", client, "--report", "Q1")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("Error: a.pdf looks like a PDF document, which no format recognises. Name its")
+    assert "nessus" in refused.stderr
+
+
 def test_client_assets_are_imported_without_a_report(inside: Inside, tmp_path: Path) -> None:
     file = tmp_path / "hosts.xml"
     file.write_text(

@@ -34,8 +34,10 @@ def read_back(caller: Rest) -> None:
     """Every read of an imported report."""
     client, report = f"client/{caller.client_id}", f"report/{caller.report_id}"
     v2 = f"/api/v2/clients/{caller.client_id}"
-    for path in ("whoami", "my-imports"):
+    for path in ("whoami", "my-imports", "sources"):
         caller.get(f"/api/v2/{path}")
+    caller.get(f"/api/v1/tenant/{caller.get('/api/v2/whoami')['tenant_id']}/tag")
+    caller.http.post("/api/v2/sources/detect", content=NMAP)
     for path in ("client/list", client, f"{client}/reports", f"{client}/{report}", f"{client}/assets"):
         caller.get(f"/api/v1/{path}")
     caller.get(f"{v2}/reports/{caller.report_id}/assets")
@@ -83,6 +85,7 @@ def test_every_operation_answers_as_the_document_says(caller: Rest) -> None:
     in_parts(caller)
     cancel(caller)
     commands(caller, import_id)
+    parser_actions(caller)
     # Only an import that waits for its next attempt, or has failed for a while, can be retried: test_commands.py.
     expected = contract().operations - {"retryMyImport"}
     assert contract().seen >= expected, expected - contract().seen
@@ -98,6 +101,27 @@ def in_parts(caller: Rest) -> None:
         assert caller.get(path)["parts"][0]["uploaded"] is True
         answer = caller.http.post(f"{path}/{ending}") if ending else caller.http.delete(path)
         assert answer.status_code == 200, answer.text
+
+
+def parser_actions(caller: Rest) -> None:
+    """Actions, the writeup of one of them, and a file to learn from."""
+    http = caller.http
+    tenant = f"/api/v1/tenant/{caller.get('/api/v2/whoami')['tenant_id']}"
+    actions = f"{tenant}/actions/nessus"
+    writeup = caller.post("/api/v1/template/create", {"title": "w", "severity": "Low"})["id"]
+    new = {"id": "contract", "title": "t", "severity": "Low", "action": "LINK", "writeupID": writeup}
+    caller.post(f"{actions}/action", new)
+    calls = [
+        http.put(f"{actions}/action/contract", json={"severity": "High"}),
+        http.put(f"{actions}/bulk", json={"actions": [{"id": "contract", "severity": "Low"}]}),
+        http.post(f"{tenant}/actions/upload/nessus", files={"file": nessus(hosts=1, plugins=1)}),
+        http.post(f"{tenant}/integrationconfig/parserConfig", json={"enabled": True}),
+        http.put(f"/api/v1/template/{writeup}", json={"references": "r"}),
+    ]
+    paths = (f"{tenant}/actions", actions, f"{actions}/action/contract", f"{tenant}/integrationconfig/parserConfig")
+    calls += [http.get(path) for path in (*paths, "/api/v1/template/list", f"/api/v1/template/{writeup}")]
+    calls.append(http.delete(f"/api/v1/template/{writeup}"))
+    assert [(call.request.url.path, call.text) for call in calls if call.status_code != 200] == []
 
 
 def commands(caller: Rest, import_id: str) -> None:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 
 import httpx
+import pytest
 
 from tests.e2e.rest import Rest, login, rest
+from tests.e2e.test_commands import ended
 from tests.scans import nessus
 from tests.stack import LiveStack
 
@@ -21,6 +24,8 @@ def test_a_scan_goes_in_and_its_findings_come_out(caller: Rest) -> None:
     assert flaw["tags"] == ["f"]
     affected = next(iter(flaw["affected_assets"].values()))
     assert affected["tags"] == ["a_tag"]
+    tenant_id, registered = tenant_tags(caller)
+    assert {f"tag_tenant_{tenant_id}_{name}": name for name in ("a_tag", "f")}.items() <= registered.items()
     output = caller.get(
         f"/api/v1/client/{caller.client_id}/report/{caller.report_id}/flaw/{flaw['flaw_id']}/asset/{affected['id']}/scanoutput"
     )
@@ -115,3 +120,60 @@ def test_an_import_by_a_token_works_bare_and_with_bearer(stack: LiveStack) -> No
         caller = rest(stack, authorization=header)
         assert caller.imported(nessus())["status"] == "IMPORT COMPLETE"
         caller.http.close()
+
+
+@pytest.mark.parametrize("as_text", [True, False], ids=["text", "object"])
+def test_tags_may_be_an_object_or_its_json_text_on_the_trigger(caller: Rest, as_text: bool) -> None:
+    tags = {"assets": ["Data Center", "PCI-DSS"], "findings": ["Q1"]}
+    caller.imported(nessus(hosts=1, plugins=1), tags=json.dumps(tags) if as_text else tags)
+    flaw = caller.flaw(caller.flaws()[0]["data"][0])
+    assert flaw["tags"] == ["q1"]
+    assert next(iter(flaw["affected_assets"].values()))["tags"] == ["data_center", "pci_dss"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/client/{c}/report/{r}/import/nessus", "/api/v2/client/{c}/report/{r}/importAsync/nessus"]
+)
+def test_tags_may_be_a_field_of_a_form(caller: Rest, path: str) -> None:
+    answer = caller.http.post(
+        path.format(c=caller.client_id, r=caller.report_id),
+        files={"file": nessus(hosts=1, plugins=1)},
+        data={"tags": json.dumps({"assets": ["DMZ"], "findings": ["Q 1"]})},
+    )
+    assert answer.status_code == 200, answer.text
+    caller.wait(answer.json()["operationId"])
+    flaw = caller.flaw(caller.flaws()[0]["data"][0])
+    assert flaw["tags"] == ["q_1"]
+    assert next(iter(flaw["affected_assets"].values()))["tags"] == ["dmz"]
+
+
+def test_tags_of_an_asset_import_are_on_every_asset(caller: Rest) -> None:
+    hosts = "".join(f'<host><status state="up"/><address addr="192.0.2.{n}" addrtype="ipv4"/></host>' for n in (1, 2))
+    answer = caller.http.post(
+        f"/api/v2/client/{caller.client_id}/assets/import/nmap-xml",
+        files={"file": f'<?xml version="1.0"?><nmaprun scanner="nmap">{hosts}</nmaprun>'.encode()},
+        data={"tags": json.dumps({"assets": ["Office LAN"], "findings": ["unused"]})},
+    )
+    assert answer.status_code == 200, answer.text
+    assert caller.wait(answer.json()["operationId"])["status"] == "IMPORT COMPLETE"
+    assets = caller.get(f"/api/v1/client/{caller.client_id}/assets")
+    assert [asset["tags"] for asset in assets] == [["office_lan"], ["office_lan"]]
+
+
+def test_tags_stay_when_the_next_import_brings_others_and_go_with_an_undo(caller: Rest) -> None:
+    unique = secrets.token_hex(4)
+    caller.imported(nessus(hosts=1, plugins=1), tags={"findings": ["first"]})
+    second = caller.imported(nessus(hosts=1, plugins=1), tags={"findings": [f"Second {unique}"]})
+    flaw_id = caller.flaws()[0]["data"][0]
+    assert caller.flaw(flaw_id)["tags"] == ["first", f"second_{unique}"]
+    ended(caller, caller.post(f"/api/v2/my-imports/{second['key']}/undo", {})["id"])
+    assert caller.flaw(flaw_id)["tags"] == ["first"]
+    _, registered = tenant_tags(caller)
+    assert "first" in registered.values()
+    assert f"second_{unique}" not in registered.values()
+
+
+def tenant_tags(caller: Rest) -> tuple[int, dict[str, str]]:
+    """The caller's tenant, and its tags by id."""
+    tenant_id = caller.get("/api/v2/whoami")["tenant_id"]
+    return tenant_id, {tag["id"]: tag["name"] for tag in caller.get(f"/api/v1/tenant/{tenant_id}/tag")}

@@ -55,6 +55,12 @@ def detail(state: str, progress: int = 0, **members: Any) -> dict[str, Any]:
     return {**row, **members}
 
 
+def detected(source: str, imports: str = "findings") -> dict[str, Any]:
+    """One of the sources that take a file."""
+    format_ = {"name": source, "title": "a file", "syntax": "xml", "extensions": [], "imports": imports}
+    return {"source": source, "name": source.title(), "imports": imports, "format": format_, "member": None}
+
+
 @dataclass
 class FakeUpload:
     """An upload in parts, and how often each part was sent."""
@@ -94,6 +100,8 @@ class FakeGateway:
         self.life = [detail("QUEUED"), detail("RUNNING", 50), detail("SUCCEEDED", 100)]
         self.commanded: dict[str, Any] = {}
         """What commands on imports answer, where not the import itself."""
+        self.detection: dict[str, Any] = {"look": "a Nessus report", "sources": [detected("nessus")]}
+        """Which sources take a file that is asked about."""
         self.report: bytes | None = b"record_number,position\r\n"
         self.tokens: set[str] = set()
         self.logins = 0
@@ -160,6 +168,7 @@ class FakeGateway:
             ("DELETE", "/api/v2/uploads/([^/]+/[^/]+)", self.abort_upload, False),
             ("PUT", "/cloud/uploads/(.+)", self.store, True),
             ("POST", r"/api/v2/client/(\d+)/report/(\d+)/preuploaded-import/(\w+)", self.start, False),
+            ("POST", "/api/v2/sources/detect", lambda _: self.detection, False),
             ("GET", "/api/v2/my-imports", self.list_imports, False),
             ("GET", "/api/v2/my-imports/([^/]+)/errors", self.list_errors, False),
             ("GET", "/api/v2/my-imports/([^/]+)/report", self.sign_report, False),

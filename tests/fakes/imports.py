@@ -94,7 +94,7 @@ class FakeImportStore:
             tenant_id=tenant_id,
             import_id=new.import_id,
             client_id=new.client_id,
-            client_name=self.clients[tenant_id, new.client_id],
+            client_name=self.clients.get((tenant_id, new.client_id), ""),
             report_id=new.report_id,
             report_name=self.reports.get((tenant_id, new.client_id, new.report_id or 0), ""),
             source=new.source,

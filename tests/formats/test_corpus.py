@@ -15,8 +15,12 @@ from typing import Any
 
 import pytest
 
+from services.importer.formats.burp.xml import FORMAT as BURP
 from services.importer.formats.kit.format import DamagedFile, RecordError, WrongFormat
-from services.importer.formats.registry import BURP, BY_NAME, NESSUS, NMAP, NMAP_ASSETS
+from services.importer.formats.nessus.xml import FORMAT as NESSUS
+from services.importer.formats.nmap.xml import ASSETS as NMAP_ASSETS
+from services.importer.formats.nmap.xml import FINDINGS as NMAP
+from services.importer.formats.registry import BY_NAME
 from services.importer.targets.findings.records import AffectedAsset, Asset, Caution, Finding, Severity
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from services.importer.formats.burp.xml import FORMAT as BURP
 from services.importer.formats.kit.evidence import EVIDENCE_LIMIT
 from services.importer.formats.kit.format import Format, RecordError
 from services.importer.formats.kit.values import TEXT_LIMIT
-from services.importer.formats.registry import BURP, NESSUS, NMAP, NMAP_ASSETS
+from services.importer.formats.nessus.xml import FORMAT as NESSUS
+from services.importer.formats.nmap.xml import ASSETS as NMAP_ASSETS
+from services.importer.formats.nmap.xml import FINDINGS as NMAP
 from services.importer.targets.findings.records import AffectedAsset, Asset, Caution, Finding, Severity
 
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.importer.formats.nmap.listing import listing_in
-from services.importer.formats.registry import NMAP
+from services.importer.formats.nmap.xml import FINDINGS as NMAP
 from tests.formats.spoiling import everything_read_by_expat, result
 
 _KEYS = ("is_exploit", "id", "type", "cvss", "cvss_type")

@@ -9,8 +9,11 @@ import pytest
 
 from services.importer.engine.child import _rejected
 from services.importer.engine.frames import Rejected
+from services.importer.formats.burp.xml import FORMAT as BURP
 from services.importer.formats.kit.format import Format, RecordError
-from services.importer.formats.registry import BURP, NESSUS, NMAP, NMAP_ASSETS
+from services.importer.formats.nessus.xml import FORMAT as NESSUS
+from services.importer.formats.nmap.xml import ASSETS as NMAP_ASSETS
+from services.importer.formats.nmap.xml import FINDINGS as NMAP
 from tests.scans import nessus
 
 BURP_ISSUE = """<issue><serialNumber>1</serialNumber><type>{type}</type><name>{name}</name>

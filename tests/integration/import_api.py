@@ -23,12 +23,14 @@ from hythe.importer.v1.importer_pb2_grpc import ImportServiceStub, add_ImportSer
 from runtime.auth import Principal, Role
 from runtime.objects import ObjectStore
 from services.importer.commands import Commands
+from services.importer.detection import Detector
 from services.importer.dialects.plextrac import PlextracImporter
 from services.importer.engagements import Engagements
+from services.importer.formats.kit.looks import describe
 from services.importer.imports import Imports, Thresholds
 from services.importer.repeats import Repeats
 from services.importer.service import ImportService
-from services.importer.sources import Source, Sources
+from services.importer.sources import FileFormat, Source, Sources
 from services.importer.store.engagements import SqlEngagementStore
 from services.importer.store.imports import SqlImportStore
 from tests.fakes.audit import FakeAudit
@@ -51,13 +53,19 @@ PEOPLE = {
     "operator": OPERATOR,
     "viewer": VIEWER,
 }
+NESSUS = FileFormat("nessus", "a Nessus report", "xml", (".nessus", ".xml"), sources=("nessus",))
+NMAP_ASSETS = FileFormat("nmap_assets", "an Nmap report", "xml", (".xml",), asset_sources=("nmap-xml",))
 SOURCES = Sources(
     [
-        Source("nessus", "Nessus", report_formats=("nessus",)),
-        Source("nmap-xml", "Nmap", asset_formats=("nmap_assets",)),
+        Source("nessus", "Nessus", report_formats=(NESSUS,)),
+        Source("nmap-xml", "Nmap", asset_formats=(NMAP_ASSETS,)),
     ]
 )
 KEY = "c0123456789012345678901234/a b.nessus"
+
+
+def recognised(head: bytes) -> list[FileFormat]:
+    return [each for word, each in ((b"<Nessus", NESSUS), (b"<nmaprun", NMAP_ASSETS)) if word in head]
 
 
 @dataclass
@@ -118,11 +126,10 @@ async def opened(database: Database, object_store: Bucket) -> AsyncIterator[Api]
         imports, commands = Imports(store, objects, SOURCES, thresholds), Commands(store)
         repeats = Repeats(store, objects, thresholds, outcomes_kept=timedelta(days=90))
         engagements = Engagements(SqlEngagementStore(adapter), max_running_imports=4)
+        parts = (imports, commands, repeats, engagements, SOURCES, Detector(SOURCES, recognised, describe))
         registrations = [
-            partial(
-                add_ImportServiceServicer_to_server, ImportService(imports, commands, repeats, engagements, SOURCES)
-            ),
-            partial(add_PlextracImporterServicer_to_server, PlextracImporter(imports, commands, repeats, engagements)),
+            partial(add_ImportServiceServicer_to_server, ImportService(*parts)),
+            partial(add_PlextracImporterServicer_to_server, PlextracImporter(*parts)),
         ]
         audit = FakeAudit()
         async with served(registrations, PEOPLE, audit=audit) as channel:

@@ -32,6 +32,7 @@ CHECKED_WORDS = {
     "imports.kind": "import",
     "import_requests.action": "cancel",
     "outbox.topic": "run",
+    "parser_actions.action": "LINK",
 }
 TENANT_TABLES = [table for table in metadata.sorted_tables if table.schema is None]
 SERVICE_ROLES = [role for role in security.ROLES if role != security.OWNER]

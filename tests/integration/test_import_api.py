@@ -18,6 +18,7 @@ from hythe.dialects.plextrac.v2 import plextrac_pb2
 from hythe.importer.v1 import importer_pb2
 from tests.fakes.people import IMPORTER
 from tests.integration.import_api import KEY, Api, as_, opened, refusal
+from tests.integration.status.conftest import check_shape
 from tests.stack import Database
 from tests.stack import ObjectStore as Bucket
 
@@ -232,6 +233,61 @@ async def test_sources_are_listed(api: Api) -> None:
         ("nessus", "Nessus", False),
         ("nmap-xml", "Nmap", True),
     ]
+    assert [(source.brings_findings, source.brings_assets) for source in reply.sources] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+async def test_sources_have_a_route_of_ours(api: Api) -> None:
+    answer = MessageToDict(await api.plextrac.ListSources(plextrac_pb2.Empty(), metadata=as_("viewer")))
+    check_shape("Sources", answer)
+    assert answer["sources"][0] == {
+        "source": "nessus",
+        "name": "Nessus",
+        "imports": ["findings"],
+        "extensions": [".nessus", ".xml"],
+        "formats": [
+            {
+                "name": "nessus",
+                "title": "a Nessus report",
+                "syntax": "xml",
+                "extensions": [".nessus", ".xml"],
+                "imports": "findings",
+            }
+        ],
+    }
+    assert answer["sources"][1]["imports"] == ["assets"]
+
+
+@pytest.mark.parametrize(
+    ("head", "look", "found"),
+    [
+        (b"<NessusClientData_v2>", "XML with the root element <NessusClientData_v2>", [("nessus", "findings")]),
+        (b"<nmaprun>", "XML with the root element <nmaprun>", [("nmap-xml", "assets")]),
+        (b"%PDF-1.7", "a PDF document", []),
+        (b"", "an empty file", []),
+    ],
+)
+async def test_the_source_of_a_file_is_told_by_its_beginning(
+    api: Api, head: bytes, look: str, found: list[tuple[str, str]]
+) -> None:
+    request = plextrac_pb2.DetectSourceRequest(content=HttpBody(content_type="application/octet-stream", data=head))
+    answer = MessageToDict(await api.plextrac.DetectSource(request, metadata=as_("viewer")))
+    check_shape("DetectedSources", answer)
+    assert answer["look"] == look
+    assert [(each["source"], each["imports"]) for each in answer["sources"]] == found
+    reply = await api.native.DetectSource(importer_pb2.DetectSourceRequest(head=head), metadata=as_("viewer"))
+    assert reply.look == look
+    assert [(each.source, each.assets_only) for each in reply.sources] == [
+        (source, imports == "assets") for source, imports in found
+    ]
+
+
+async def test_the_beginning_of_a_file_is_bounded(api: Api) -> None:
+    request = importer_pb2.DetectSourceRequest(head=b"x" * (256 * 1024 + 1))
+    denied = await refusal(api.native.DetectSource(request, metadata=as_("viewer")))
+    assert denied == (grpc.StatusCode.INVALID_ARGUMENT, "HEAD_TOO_LARGE")
 
 
 async def test_the_published_trigger(api: Api) -> None:

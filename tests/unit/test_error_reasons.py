@@ -26,6 +26,7 @@ CODED = {"ImportFailure", "RetryableFailure", "DamagedFile", "RecordError", "Ref
 
 NOT_REASONS = {
     "CVSS3_1": "a name in PlexTrac's shape of a finding",
+    "PASS_THROUGH": "what a parser action does",
     "QUEUE_UNAVAILABLE": "no call of a client waits for the queue",
 }
 # runtime/wire.py makes `<SERVICE>_UNAVAILABLE` for each service that another one calls.

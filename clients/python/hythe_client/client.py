@@ -262,6 +262,10 @@ class HytheClient:
         request = status.ListAssetsRequest(client_id=client_id, report_id=report_id, page_size=PAGE_SIZE)
         return self.items(self._status.ListAssets, request, lambda page: page.assets)
 
+    def tags(self) -> AsyncIterator[status.Tag]:
+        """The tenant's tags in their order."""
+        return self.items(self._status.ListTags, status.ListTagsRequest(page_size=PAGE_SIZE), lambda page: page.tags)
+
     async def items(
         self,
         method: aio.UnaryUnaryMultiCallable[Paged, Page],

@@ -181,3 +181,6 @@ class SyncHytheClient:
 
     def assets(self, client_id: int, report_id: int = 0) -> Iterator[status.Asset]:
         return self._iterate(self._client.assets(client_id, report_id))
+
+    def tags(self) -> Iterator[status.Tag]:
+        return self._iterate(self._client.tags())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -12,18 +13,21 @@ from dialects.plextrac.bodies import client_body, idempotency_key, import_body, 
 from dialects.plextrac.choices import Choices, choices, undo_is_dry_run
 from dialects.plextrac.ids import cuid
 from dialects.plextrac.imports import import_started, my_import_row
+from dialects.plextrac.sources import detected_sources, source_list
 from hythe.dialects.plextrac.v2 import plextrac_pb2
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracImporterServicer
 from runtime.auth import current_principal
 from services.importer.commands import Commands
+from services.importer.detection import Detector
 from services.importer.engagements import Engagements
 from services.importer.imports import Imports, Trigger
-from services.importer.messages import import_message
+from services.importer.messages import detection_message, import_message, source_message
 from services.importer.options import Changes, sha256_of
 from services.importer.policy import OnError, Options
 from services.importer.ports import NewClient, NewReport
 from services.importer.repeats import Repeats
 from services.importer.snapshot import Snapshot
+from services.importer.sources import Sources
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -31,11 +35,21 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class PlextracImporter(PlextracImporterServicer):
     """Converts, calls, converts back."""
 
-    def __init__(self, imports: Imports, commands: Commands, repeats: Repeats, engagements: Engagements) -> None:
+    def __init__(
+        self,
+        imports: Imports,
+        commands: Commands,
+        repeats: Repeats,
+        engagements: Engagements,
+        sources: Sources,
+        detector: Detector,
+    ) -> None:
         self._imports = imports
         self._commands = commands
         self._repeats = repeats
         self._engagements = engagements
+        self._sources = sources
+        self._detector = detector
 
     async def StartImport(
         self, request: plextrac_pb2.StartImportRequest, context: Context
@@ -77,6 +91,13 @@ class PlextracImporter(PlextracImporterServicer):
     async def UndoMyImport(self, request: plextrac_pb2.MyImportCommandWithBody, context: Context) -> Struct:
         dry_run = undo_is_dry_run(MessageToDict(request.payload))
         return row(await self._repeats.undo(current_principal(), request.id, dry_run=dry_run))
+
+    async def ListSources(self, request: plextrac_pb2.Empty, context: Context) -> Struct:
+        return struct(source_list(map(source_message, self._sources.all())))
+
+    async def DetectSource(self, request: plextrac_pb2.DetectSourceRequest, context: Context) -> Struct:
+        detection = await asyncio.to_thread(self._detector.detect, request.content.data)
+        return struct(detected_sources(detection_message(detection)))
 
     async def CreateClient(self, request: plextrac_pb2.CreateClientRequest, context: Context) -> Struct:
         principal = current_principal()

@@ -9,12 +9,26 @@ from sqlalchemy import ARRAY, ColumnElement, Text, cast, false, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schema.importer import imports
+from schema.parser_actions import parser_action_settings
 from services.importer.engine.target import Job
 from services.importer.model import Kind, State
 
 
-async def earlier_import(connection: AsyncConnection, job: Job, target: str, digest: bytes) -> UUID | None:
-    """The latest import whose merge made this one superfluous, if there is one.
+async def actions_version(connection: AsyncConnection, job: Job) -> int | None:
+    """The state of the tenant's parser actions that a merge would apply now at the earliest; None: it applies none.
+
+    Read before them: an import that is said to have applied an older state than it did is merely not superfluous.
+    """
+    if not job.use_parser_actions:
+        return None
+    query = select(parser_action_settings.c.version).where(parser_action_settings.c.tenant_id == job.tenant_id)
+    return await connection.scalar(query) or 0
+
+
+async def earlier_import(
+    connection: AsyncConnection, job: Job, target: str, digest: bytes, version: int | None
+) -> UUID | None:
+    """The latest import whose merge made this one superfluous, if there is one; `version` is that of actions_version.
 
     Asked under the lock of the job's owner, so that of two at once the second sees the first.
     """
@@ -31,6 +45,7 @@ async def earlier_import(connection: AsyncConnection, job: Job, target: str, dig
             imports.c.report_id.is_not_distinct_from(job.report_id),
             imports.c.source == job.source,
             imports.c.use_parser_actions == job.use_parser_actions,
+            imports.c.parser_actions_version.is_not_distinct_from(version),
             *_same_tags(imports.c.asset_tags, job.asset_tags),
             *_same_tags(imports.c.finding_tags, job.finding_tags),
             # What merged nothing, or was taken back, is no reason to leave anything out.

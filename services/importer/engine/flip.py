@@ -15,7 +15,7 @@ from schema.importer import flip_numbers
 from services.importer import metrics
 from services.importer.engine import claims, ending, progress
 from services.importer.engine.claims import Claim
-from services.importer.engine.duplicates import earlier_import
+from services.importer.engine.duplicates import actions_version, earlier_import
 from services.importer.engine.failures import Cancelled
 from services.importer.engine.progress import Progress
 from services.importer.engine.row_errors import keep_errors
@@ -36,6 +36,7 @@ class _Merged:
     """What the merge did, or the earlier import that made it superfluous."""
 
     outcomes: Outcomes
+    actions_version: int | None
     duplicate_of: UUID | None = None
 
 
@@ -77,14 +78,15 @@ async def _merge(
     job, tally = held.job, checkpoint.tally
     await step("waiting for other merges")
     await target.lock(connection, job)
+    version = await actions_version(connection, job)
     if checkpoint.digest is not None and not job.options.force:
-        earlier = await earlier_import(connection, job, held.target, checkpoint.digest)
+        earlier = await earlier_import(connection, job, held.target, checkpoint.digest, version)
         if earlier is not None:
             said = ("ALREADY_IMPORTED", f"The same file was imported before, by {earlier}; nothing was merged.", 1)
-            return _Merged(Outcomes(skipped=tally.staged, cautions=[said]), earlier)
+            return _Merged(Outcomes(skipped=tally.staged, cautions=[said]), version, earlier)
     outcomes = await target.merge(connection, job, staging.names, checkpoint.family, tally, step)
     _check_conservation(checkpoint, outcomes)
-    return _Merged(outcomes)
+    return _Merged(outcomes, version)
 
 
 def _measure(final: dict[str, Any]) -> None:
@@ -108,7 +110,10 @@ async def _conclude(
         raise Cancelled
     await staging.drop(connection)
     await progress.write(connection, held, progress.final_values(checkpoint.tally, merged.outcomes))
-    more: dict[str, Any] = {"duplicate_of": merged.duplicate_of}
+    more: dict[str, Any] = {
+        "duplicate_of": merged.duplicate_of,
+        "parser_actions_version": merged.actions_version,
+    }
     if merged.duplicate_of is None and not held.job.options.dry_run:
         # The owner's lock is held to the commit, so the numbers of an owner are in the order of its commits.
         more["flip_number"] = flip_numbers.next_value()

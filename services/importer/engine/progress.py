@@ -20,6 +20,10 @@ COLUMNS = {
     "assets": "processed_assets",
     "finding_assets": "processed_finding_assets",
     "evidence": "processed_evidence",
+    "ignored": "ignored",
+    "forced": "forced",
+    "linked": "linked",
+    "learned": "learned",
 }
 
 

@@ -25,6 +25,7 @@ from services.importer.engine.limits import Limits
 from services.importer.engine.parser_process import ParserProcess, Reader
 from services.importer.engine.progress import Progress
 from services.importer.engine.report import write_report
+from services.importer.engine.sandbox import seconds_for
 from services.importer.engine.staging import Checkpoint, Staging
 from services.importer.engine.target import Tally, Target
 
@@ -135,10 +136,11 @@ class Runner:
         """Everything that the parser says, into the chunk; answers the SHA-256 of what it was fed."""
         order = Order(
             source=self._claim.job.source,
-            assets_only=self._claim.job.report_id is None,
+            assets_only=self._target.reads_assets(self._claim.job),
             resume_after=resume_after,
-            cpu_seconds=self._limits.parser_cpu_seconds + self._claim.size // 1_000_000,
+            cpu_seconds=self._limits.parser_cpu_seconds + seconds_for(self._claim.size),
             memory_bytes=self._limits.parser_memory_bytes,
+            unpacked_bytes=self._limits.unpacked_bytes,
         )
         try:
             await self._pass_gate()
@@ -189,6 +191,8 @@ class Runner:
                 case Finished():
                     chunk.tally.read = reply.read
                     chunk.tally.bytes = max(chunk.tally.bytes, reply.bytes)
+                    for code, message, count in reply.cautions:
+                        chunk.tally.caution(code, message, count)
                     is_finished = True
         return is_finished
 

@@ -100,6 +100,9 @@ class Target(Protocol):
     undo_kinds: Sequence[UndoKind]
     """Its rows as an undo sees them, children before parents."""
 
+    def reads_assets(self, job: Job) -> bool:
+        """Whether the file is read for client assets alone: the same source may then be read by another format."""
+
     def stager(self, job: Job, tally: Tally) -> Stager:
         """A stager that counts into `tally`."""
 

@@ -24,6 +24,10 @@ COUNTERS = (
     "deleted",
     "skipped",
     "rejected",
+    "ignored",
+    "forced",
+    "linked",
+    "learned",
 )
 
 
@@ -39,7 +43,7 @@ def snapshot_query() -> Select[Any]:
             import_requests.c.action.label("requested"),
         )
         .join(progress, _same_import(progress))
-        .join(clients, (clients.c.tenant_id == imports.c.tenant_id) & (clients.c.client_id == imports.c.client_id))
+        .outerjoin(clients, (clients.c.tenant_id == imports.c.tenant_id) & (clients.c.client_id == imports.c.client_id))
         .outerjoin(reports, (reports.c.tenant_id == imports.c.tenant_id) & (reports.c.report_id == imports.c.report_id))
         .outerjoin(import_requests, _same_import(import_requests))
     )
@@ -54,7 +58,7 @@ def snapshot_of(row: Row[*tuple[Any, ...]]) -> Snapshot:
         tenant_id=row.tenant_id,
         import_id=row.import_id,
         client_id=row.client_id,
-        client_name=row.client_name,
+        client_name=row.client_name or "",
         report_id=row.report_id,
         report_name=row.report_name or "",
         source=row.source,

@@ -18,6 +18,7 @@ from dialects.plextrac.findings import flaw_row, scan_output
 from dialects.plextrac.import_detail import my_import_detail, report_url, row_error_page, undo_item_page
 from dialects.plextrac.imports import my_import_row
 from dialects.plextrac.paging import list_body, page
+from dialects.plextrac.tags import tag_page, tag_row
 from hythe.dialects.plextrac.v2 import plextrac_pb2
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracStatusServicer
 from runtime.auth import current_principal, current_request
@@ -40,6 +41,7 @@ from services.status.imports import Imports
 from services.status.json_stream import write_array
 from services.status.model import Import
 from services.status.paging import LARGEST_BIGINT, after_import, after_number, page_size
+from services.status.tags import Tags
 from services.status.watching import Watching
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -59,6 +61,7 @@ class PlextracStatus(PlextracStatusServicer):
         engagements: Engagements,
         findings: Findings,
         assets: Assets,
+        tags: Tags,
     ) -> None:
         self._imports = imports
         self._reports = reports
@@ -66,6 +69,7 @@ class PlextracStatus(PlextracStatusServicer):
         self._engagements = engagements
         self._findings = findings
         self._assets = assets
+        self._tags = tags
 
     async def ListMyImports(self, request: plextrac_pb2.ListMyImportsRequest, context: Context) -> ListValue:
         found = await self._imports.list_own_rows(
@@ -190,6 +194,12 @@ class PlextracStatus(PlextracStatusServicer):
         total, found = await self._assets.page_of_tenant(current_principal(), lists.listing(body, lists.TENANT_ASSETS))
         async for piece in stream_json(write_page("assets", map(asset_shapes.tenant_asset, found), body, total)):
             yield piece
+
+    async def ListTenantTags(self, request: plextrac_pb2.TenantTagsRequest, context: Context) -> Answer:
+        limit, offset = tag_page(request.limit, request.offset)
+        async with self._tags.of_tenant(current_principal(), request.tenant_id, offset=offset, limit=limit) as batches:
+            async for body in stream_json(write_array(batches, tag_row)):
+                yield body
 
     async def ListScanOutput(self, request: plextrac_pb2.ScanOutputRequest, context: Context) -> Answer:
         async with self._findings.evidence(

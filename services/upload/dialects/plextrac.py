@@ -19,7 +19,7 @@ from hythe.dialects.plextrac.v2 import plextrac_pb2
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracUploadServicer
 from hythe.importer.v1 import importer_pb2
 from runtime.auth import current_principal
-from runtime.errors import InvalidArgument
+from runtime.errors import InvalidArgument, NotFound
 from services.upload.file_imports import FileImports, Options, Target
 from services.upload.model import File
 from services.upload.part_uploads import PartUploads
@@ -31,7 +31,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 DEPRECATION = "@1750636800"
 SUNSET = "Wed, 08 Oct 2025 00:00:00 GMT"
 
-M = TypeVar("M", plextrac_pb2.FileChunk, plextrac_pb2.AssetFileChunk)
+M = TypeVar("M", plextrac_pb2.FileChunk, plextrac_pb2.AssetFileChunk, plextrac_pb2.ParserActionsChunk)
 
 
 class PlextracUpload(PlextracUploadServicer):
@@ -84,6 +84,22 @@ class PlextracUpload(PlextracUploadServicer):
         await context.send_initial_metadata(deprecation_headers(target))
         return json_body(import_started_json(imported))
 
+    async def LearnParserActions(
+        self, request_iterator: AsyncIterable[plextrac_pb2.ParserActionsChunk], context: Context
+    ) -> HttpBody:
+        first, chunks = await open_stream(request_iterator)
+        principal = current_principal()
+        if first.tenant_id != principal.tenant_id:
+            raise NotFound("TENANT_NOT_FOUND", f"There is no tenant {first.tenant_id}.", tenant_id=str(first.tenant_id))
+        queued = await self._imports.learn(
+            principal,
+            first.source,
+            first.content.content_type,
+            chunks,
+            request_id=idempotency_key(context.invocation_metadata()),
+        )
+        return learned(await self._imports.wait(queued))
+
     async def ImportAssets(
         self, request_iterator: AsyncIterable[plextrac_pb2.AssetFileChunk], context: Context
     ) -> HttpBody:
@@ -130,9 +146,21 @@ def form_options(fields: Mapping[str, str]) -> Options:
 
 def finished(imported: importer_pb2.Import) -> HttpBody:
     """The oldest route tells by its status whether the import went well. One that still runs has been accepted."""
+    refuse_failed(imported)
+    return json_body({"message": "success", **import_started_json(imported)})
+
+
+def learned(imported: importer_pb2.Import) -> HttpBody:
+    """As `finished`, with what there is to tell of parser actions."""
+    refuse_failed(imported)
+    counters = imported.counters
+    counts = {"learned": counters.learned, "findings": counters.processed_findings}
+    return json_body({"message": "success", **import_started_json(imported), **counts})
+
+
+def refuse_failed(imported: importer_pb2.Import) -> None:
     if STATUS[imported.state] == ERROR:
         raise InvalidArgument("IMPORT_FAILED", error_status(imported) or "", import_id=imported.import_id)
-    return json_body({"message": "success", **import_started_json(imported)})
 
 
 def multipart_struct(file: File, *, is_uploaded: bool) -> Struct:

@@ -121,6 +121,63 @@ async def test_tags_reach_known_rows_and_leave_an_image_of_what_was(engine: Engi
     assert await engine.value("SELECT count(*) FROM tags") == 2
 
 
+async def test_tags_of_the_file_are_united_with_those_of_the_import_and_registered(engine: Engine) -> None:
+    await engine.imported(
+        [[finding(tags=("SAST",)), asset("a", tags=("DMZ",))], [finding(tags=("Web App",), severity=Severity.LOW)]],
+        asset_tags=["x"],
+        finding_tags=["y"],
+    )
+    assert await engine.value("SELECT tags FROM findings") == ["sast", "web_app", "y"]
+    assert await engine.value("SELECT tags FROM assets") == ["dmz", "x"]
+    assert await registered(engine) == ["dmz", "sast", "web_app", "x", "y"]
+
+
+async def test_tags_of_the_file_reach_known_rows_and_nothing_changes_when_they_have_them(engine: Engine) -> None:
+    known = [[finding(tags=("old",)), asset("a", tags=("old",))]]
+    await engine.imported(known)
+    before = await target_rows(engine)
+    assert await engine.outcome(await engine.imported(known)) == {"unchanged": 1}
+    assert await target_rows(engine) == before
+
+    again = await engine.imported([[finding(tags=("new",)), asset("a", tags=("new",))]])
+    assert await engine.outcome(again) == {"updated": 1}
+    assert await engine.value("SELECT tags FROM findings") == ["new", "old"]
+    assert await engine.value("SELECT tags FROM assets") == ["new", "old"]
+    images = await engine.rows("SELECT kind, image->'tags' AS tags FROM before_images WHERE import_id = %s", again)
+    assert sorted((row["kind"], row["tags"]) for row in images) == [("asset", ["old"]), ("finding", ["old"])]
+    assert await registered(engine) == ["new", "old"]
+
+
+async def test_the_cves_of_all_definitions_of_a_finding_are_united_in_the_order_of_the_file(engine: Engine) -> None:
+    several = [
+        [finding(cves=("CVE-2021-3", "CVE-2021-1"), severity=Severity.LOW)],
+        [finding(cves=("CVE-2021-2", "CVE-2021-1"), description="The gravest.")],
+        [finding("11", cves=("CVE-2021-9", "CVE-2021-8"))],
+        [finding("12"), finding("12", severity=Severity.LOW)],
+    ]
+    await engine.imported(several)
+    rows = await engine.rows("SELECT cves, description FROM findings ORDER BY key")
+    assert [row["cves"] for row in rows] == [
+        ["CVE-2021-3", "CVE-2021-1", "CVE-2021-2"],
+        ["CVE-2021-9", "CVE-2021-8"],
+        [],
+    ]
+    assert rows[0]["description"] == "The gravest."
+
+
+async def test_the_ports_that_several_rows_tell_of_an_asset_are_united(engine: Engine) -> None:
+    ssh, unnamed, dns = Port(22, "tcp", "ssh"), Port(22, "tcp"), Port(53, "udp", "domain")
+    rows = [[asset("a", ports=(unnamed,))], [asset("a")], [asset("a", ports=(dns,))], [asset("a", ports=(ssh, dns))]]
+    await engine.imported(rows)
+    ports = await engine.value("SELECT ports FROM assets")
+    assert {name: port["service"] for name, port in ports.items()} == {"22/tcp": "ssh", "53/udp": "domain"}
+    assert await engine.outcome(await engine.imported(rows)) == {"unchanged": 1, "skipped": 3}
+
+
+async def registered(engine: Engine) -> list[str]:
+    return [row["tag"] for row in await engine.rows("SELECT tag FROM tags ORDER BY 1")]
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -211,6 +211,26 @@ async def test_a_tag_goes_when_nobody_has_it(engine: Engine, undoer: Undoer) -> 
     assert [row["tag"] for row in await engine.rows("SELECT tag FROM tags")] == ["persons"]
 
 
+async def test_a_tag_of_the_file_goes_with_the_last_row_that_has_it(engine: Engine, undoer: Undoer) -> None:
+    tagged = [finding("10", tags=("sast",)), asset("a", tags=("dmz",))]
+    first = await engine.imported([tagged])
+    second = await engine.imported([tagged, [finding("11", tags=("sast", "dast"))]])
+    await undoer.undo(first)
+    kept = {row["tag"]: row["import_id"] for row in await engine.rows("SELECT tag, import_id FROM tags")}
+    assert kept == {"sast": ORPHANED, "dmz": ORPHANED, "dast": second}
+    await undoer.undo(second)
+    assert await dump(engine) == NOTHING
+
+
+async def test_an_undo_takes_back_only_the_tags_that_its_import_brought(engine: Engine, undoer: Undoer) -> None:
+    await engine.imported([[finding("10", tags=("old",)), asset("a")]], asset_tags=["dmz"])
+    before = await dump(engine)
+    second = await engine.imported([[finding("10", tags=("new",)), asset("a", tags=("new",))]], finding_tags=["old"])
+    assert await engine.value("SELECT tags FROM findings") == ["new", "old"]
+    await undoer.undo(second)
+    assert await dump(engine) == before
+
+
 @pytest.mark.parametrize("is_small", [True, False])
 async def test_a_dry_undo_says_what_the_real_one_does_and_changes_nothing(
     engine: Engine, undoer: Undoer, is_small: bool

@@ -140,11 +140,13 @@ def asset(ref: str, **more: Any) -> Asset:
     return Asset(ref=ref, name=more.pop("name", ref), **more)
 
 
-def item(key: str, host: str, port: int = 80, proof: str = "seen", **more: Any) -> list[Any]:
-    """A finding on a host, with proof."""
+def item(
+    key: str, host: str, port: int = 80, proof: str = "seen", finding_tags: Sequence[str] = (), **more: Any
+) -> list[Any]:
+    """A finding on a host, with proof; `more` is about the host."""
     evidence = (Evidence("output", proof, len(proof)),)
     return [
-        finding(key),
+        finding(key, tags=tuple(finding_tags)),
         asset(host, **more),
         AffectedAsset(finding=key, asset=host, port=port, protocol="tcp", evidence=evidence),
     ]
@@ -190,6 +192,8 @@ def _details(random: Random) -> dict[str, Any]:
         "mac": random.choice(("", "00:11")),
         "operating_systems": tuple(_some(random, ["Linux", "BSD"])),
         "ports": tuple(Port(number, "tcp") for number in _some(random, [22, 25])),
+        "finding_tags": _some(random, ["t1", "f1", "f2"]),
+        "tags": tuple(_some(random, ["t2", "f2"])),
     }
 
 

@@ -29,10 +29,12 @@ from services.importer.engine.progress import Progress
 from services.importer.engine.report import report_key
 from services.importer.engine.runner import Gate
 from services.importer.engine.staging import Checkpoint, Staging
-from services.importer.engine.target import Tally
+from services.importer.engine.target import Tally, Target
 from services.importer.targets.findings.target import FindingsTarget
+from services.importer.targets.parser_actions.target import ParserActionsTarget
 
 TENANT = 1
+TARGETS: dict[str, Target] = {target.name: target for target in (FindingsTarget(), ParserActionsTarget())}
 LEASE = timedelta(seconds=60)
 
 
@@ -101,7 +103,7 @@ class Engine:
         self, claim: Claim, items: Sequence[Iterable[Any]], rejected: Sequence[Rejected] = (), empty: int = 0
     ) -> tuple[Staging, Checkpoint]:
         """The items in staging, complete."""
-        target, tally = FindingsTarget(), Tally()
+        target, tally = TARGETS[claim.target], Tally()
         stager = target.stager(claim.job, tally)
         for ordinal, records in enumerate(items, start=1):
             tally.staged += stager.add(ordinal, records)
@@ -120,7 +122,7 @@ class Engine:
         """The items, through staging and the flip."""
         claim = await self.claimed(await self.queued(**tags))
         staging, checkpoint = await self.staged(claim, items, rejected)
-        target = FindingsTarget()
+        target = TARGETS[claim.target]
         await flip(self.worker, target, claim, staging, checkpoint, Progress(1, target.merge_steps))
         return claim.job.import_id
 
@@ -170,7 +172,7 @@ class Bench:
         return Attempt(
             self.engine.worker,
             self.objects,
-            FindingsTarget(),
+            TARGETS[claim.target],
             claim,
             dataclasses.replace(self.limits, **limits),
             draining or asyncio.Event(),

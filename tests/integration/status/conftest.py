@@ -28,6 +28,7 @@ from services.status.findings import Findings
 from services.status.import_reports import ImportReports
 from services.status.imports import Imports
 from services.status.service import StatusService
+from services.status.tags import Tags
 from services.status.watching import Pace, Watching
 from tests.fakes.objects import FakeObjectStore
 from tests.fakes.people import ADMIN, COLLEAGUE, IMPORTER, STRANGER
@@ -124,6 +125,7 @@ async def api(database: Database, rows: Rows) -> AsyncIterator[Api]:
             Engagements(adapter, streams),
             Findings(adapter, streams),
             Assets(adapter, streams),
+            Tags(adapter, streams),
         )
         registrations = [
             partial(add_StatusServiceServicer_to_server, StatusService(*parts)),

@@ -38,8 +38,19 @@ LIST_SOURCES = "/hythe.importer.v1.ImportService/ListSources"
 def known_sources(_request: importer.ListSourcesRequest) -> importer.ListSourcesResponse:
     return importer.ListSourcesResponse(
         sources=[
-            importer.Source(source="nessus", display_name="Nessus", formats=["nessus"]),
-            importer.Source(source="nmap-xml", display_name="Nmap", assets_only=True, formats=["nmap_assets"]),
+            importer.Source(
+                source="nessus",
+                display_name="Nessus",
+                formats=["nessus"],
+                file_formats=[
+                    importer.FileFormat(name="nessus", title="a Nessus report", syntax="xml", extensions=[".nessus"])
+                ],
+                extensions=[".nessus"],
+                brings_findings=True,
+            ),
+            importer.Source(
+                source="nmap-xml", display_name="Nmap", assets_only=True, formats=["nmap_assets"], brings_assets=True
+            ),
         ]
     )
 

@@ -30,6 +30,18 @@ def test_clients_and_reports_are_listed(terminal: Terminal) -> None:
 def test_sources_say_what_they_import(terminal: Terminal) -> None:
     found = terminal.run("sources", "--json").json["sources"]
     assert [(one["source"], one["imports"]) for one in found] == [("nessus", "findings"), ("nmap-xml", "assets")]
+    assert found[0]["extensions"] == [".nessus"]
+    assert found[0]["formats"] == [
+        {
+            "name": "nessus",
+            "title": "a Nessus report",
+            "syntax": "xml",
+            "extensions": [".nessus"],
+            "imports": "findings",
+        }
+    ]
+    table = terminal.run("sources").stdout
+    assert all(word in table for word in ("Nessus", ".nessus", "findings", "nmap-xml", "assets"))
     assert terminal.native_options["api_key"] == "hy_key"
     assert terminal.native_options["tls"] is False
 

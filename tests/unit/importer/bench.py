@@ -12,7 +12,7 @@ from runtime.objects import ObjectInfo, ObjectMissing
 from services.importer.commands import Commands
 from services.importer.imports import Imports, Thresholds, Trigger
 from services.importer.repeats import Repeats
-from services.importer.sources import Source, Sources
+from services.importer.sources import FileFormat, Source, Sources
 from tests.fakes.imports import FakeImportStore
 from tests.fakes.people import IMPORTER
 
@@ -20,8 +20,8 @@ KEY = "c0123/a.nessus"
 TRIGGER = Trigger(client_id=1000, report_id=500_000, source="nessus", key=KEY)
 SOURCES = Sources(
     [
-        Source("nessus", "Nessus", report_formats=("nessus",)),
-        Source("nmap-xml", "Nmap", asset_formats=("nmap_assets",)),
+        Source("nessus", "Nessus", report_formats=(FileFormat("nessus"),)),
+        Source("nmap-xml", "Nmap", asset_formats=(FileFormat("nmap_assets"),)),
     ]
 )
 OUTCOMES_KEPT = timedelta(days=90)

@@ -13,6 +13,7 @@ from services.importer.model import Kind, Origin, State
 from services.importer.policy import OnError, Options, Policy
 from services.importer.snapshot import Caution, Snapshot, UndoCount
 from services.importer.sources import Source
+from tests.unit.importer.test_sources import NMAP, NMAP_ASSETS
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 OPTIONS = Options(
@@ -129,9 +130,19 @@ def test_an_asset_import_shows_report_0() -> None:
 
 
 def test_a_source_tells_its_formats() -> None:
-    message = source_message(Source("nmap", "Nmap", report_formats=("nmap",), asset_formats=("nmap_assets",)))
+    message = source_message(Source("nmap", "Nmap", report_formats=(NMAP,), asset_formats=(NMAP_ASSETS,)))
     assert (message.source, message.display_name, message.assets_only) == ("nmap", "Nmap", False)
+    assert (message.brings_findings, message.brings_assets) == (True, True)
     assert list(message.formats) == ["nmap", "nmap_assets"]
+    assert list(message.extensions) == [".xml", ".nmap"]
+    first, second = message.file_formats
+    assert (first.name, first.title, first.syntax, list(first.extensions)) == (
+        "nmap",
+        "an Nmap report",
+        "xml",
+        [".xml"],
+    )
+    assert (first.assets_only, second.assets_only) == (False, True)
 
 
 @pytest.mark.parametrize("options", [OPTIONS, Options(), *(Options(policy=Policy(word)) for word in OnError)])

@@ -3,13 +3,15 @@ from __future__ import annotations
 import pytest
 
 from runtime.errors import InvalidArgument
-from services.importer.sources import Source, Sources
+from services.importer.sources import FileFormat, Source, Sources
 
+NMAP = FileFormat("nmap", "an Nmap report", "xml", (".xml",), sources=("nmap",))
+NMAP_ASSETS = FileFormat("nmap_assets", "an Nmap report", "xml", (".xml", ".nmap"), asset_sources=("nmap", "nmap-xml"))
 SOURCES = Sources(
     [
-        Source("nmap", "Nmap", report_formats=("nmap",), asset_formats=("nmap_assets",)),
-        Source("burp", "Burp Suite", report_formats=("burp",)),
-        Source("nmap-xml", "Nmap (assets)", asset_formats=("nmap_assets",)),
+        Source("nmap", "Nmap", report_formats=(NMAP,), asset_formats=(NMAP_ASSETS,)),
+        Source("burp", "Burp Suite", report_formats=(FileFormat("burp", sources=("burp",)),)),
+        Source("nmap-xml", "Nmap (assets)", asset_formats=(NMAP_ASSETS,)),
     ]
 )
 
@@ -41,5 +43,7 @@ def test_another_slug_is_refused_with_the_known_ones(slug: str, for_report: bool
 def test_sources_are_listed_by_slug_with_all_their_formats() -> None:
     assert [source.slug for source in SOURCES.all()] == ["burp", "nmap", "nmap-xml"]
     nmap = SOURCES.all()[1]
-    assert nmap.formats == ("nmap", "nmap_assets")
+    assert nmap.formats == (NMAP, NMAP_ASSETS)
+    assert nmap.extensions == (".xml", ".nmap")
+    assert [each.is_assets_only for each in nmap.formats] == [False, True]
     assert [source.is_assets_only for source in SOURCES.all()] == [False, False, True]

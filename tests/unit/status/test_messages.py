@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import descriptor_pool
 from jsonschema import Draft202012Validator
 
-from hythe.dialects.plextrac.v2 import plextrac_pb2
+from hythe.dialects.plextrac.v2 import parser_actions_pb2, plextrac_pb2
 from hythe.importer.v1 import importer_pb2
 from hythe.options.v1 import options_pb2
 from hythe.status.v1 import status_pb2
@@ -74,9 +74,13 @@ def schemas() -> dict[str, Any]:
 
 def named_shapes() -> set[str]:
     """Every name in a json_shape option of the dialect."""
-    file = descriptor_pool.Default().FindFileByName(plextrac_pb2.DESCRIPTOR.name)
+    files = [
+        descriptor_pool.Default().FindFileByName(module.DESCRIPTOR.name)
+        for module in (plextrac_pb2, parser_actions_pb2)
+    ]
     shapes = [
         method.GetOptions().Extensions[options_pb2.json_shape]
+        for file in files
         for service in file.services_by_name.values()
         for method in service.methods
     ]

@@ -20,7 +20,7 @@ from runtime.errors import (
     Unauthenticated,
     Unavailable,
 )
-from services.upload.file_imports import FileImports, ImportCommand, Options, Target
+from services.upload.file_imports import FileImports, ImportCommand, LearnCommand, Options, Target
 from services.upload.landing import Landings
 from services.upload.uploads import Uploads
 from tests.fakes.files import FakeFiles
@@ -58,12 +58,19 @@ class FakeImporter:
 
     def __init__(self) -> None:
         self.commands: list[ImportCommand] = []
+        self.lessons: list[LearnCommand] = []
         self.error: BaseException | None = None
         self.first_key = ""
         self.waited: list[float] = []
 
     async def create(self, command: ImportCommand) -> FakeImport:
         self.commands.append(command)
+        if self.error is not None:
+            raise self.error
+        return FakeImport(self.first_key or command.key)
+
+    async def learn(self, command: LearnCommand) -> FakeImport:
+        self.lessons.append(command)
         if self.error is not None:
             raise self.error
         return FakeImport(self.first_key or command.key)
@@ -129,6 +136,16 @@ async def test_every_landing_has_a_request_id_so_that_a_repeated_call_makes_one_
     first, second = dock.importer.commands
     assert first.request_id == first.key
     assert second.request_id == "mine"
+
+
+async def test_a_file_to_learn_from_lands_in_the_same_way(dock: Dock) -> None:
+    imported = await dock.imports.learn(IMPORTER, "nessus", CONTENT_TYPE, pieces(BODY, 10), request_id="mine")
+    (lesson,) = dock.importer.lessons
+    assert lesson == LearnCommand("nessus", imported.key, "a.nessus", "mine")
+    assert dock.objects.objects == {f"uploads/{lesson.key}": b"<data/>"}
+    with pytest.raises(InvalidArgument):
+        await dock.imports.learn(IMPORTER, "a/b", CONTENT_TYPE, pieces(BODY, 10))
+    assert len(dock.importer.lessons) == 1
 
 
 async def test_a_repeated_request_drops_its_own_copy_of_the_file(dock: Dock) -> None:

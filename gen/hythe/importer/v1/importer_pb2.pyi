@@ -618,15 +618,30 @@ class Source(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ASSETS_ONLY_FIELD_NUMBER: _builtins.int
     FORMATS_FIELD_NUMBER: _builtins.int
+    FILE_FORMATS_FIELD_NUMBER: _builtins.int
+    EXTENSIONS_FIELD_NUMBER: _builtins.int
+    BRINGS_FINDINGS_FIELD_NUMBER: _builtins.int
+    BRINGS_ASSETS_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """The slug, as in `CreateImportRequest.source`."""
     display_name: _builtins.str
     """What people call the tool."""
     assets_only: _builtins.bool
     """True for a source of client assets, which is imported without a report."""
+    brings_findings: _builtins.bool
+    """What it brings: findings with their assets into a report, client assets without one, or both."""
+    brings_assets: _builtins.bool
     @_builtins.property
     def formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the file formats that are read for it."""
+
+    @_builtins.property
+    def file_formats(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileFormat]:
+        """The same in full; of several, a file is read as the first that recognises it."""
+
+    @_builtins.property
+    def extensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What its files are usually called, with the dot, of all formats. No name is ever refused."""
 
     def __init__(
         self,
@@ -635,14 +650,136 @@ class Source(_message.Message):
         display_name: _builtins.str = ...,
         assets_only: _builtins.bool = ...,
         formats: _abc.Iterable[_builtins.str] | None = ...,
+        file_formats: _abc.Iterable[Global___FileFormat] | None = ...,
+        extensions: _abc.Iterable[_builtins.str] | None = ...,
+        brings_findings: _builtins.bool = ...,
+        brings_assets: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets_only", b"assets_only", "display_name", b"display_name", "formats", b"formats", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets_only", b"assets_only", "brings_assets", b"brings_assets", "brings_findings", b"brings_findings", "display_name", b"display_name", "extensions", b"extensions", "file_formats", b"file_formats", "formats", b"formats", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Source: _TypeAlias = Source  # noqa: Y015
+
+@_typing.final
+class FileFormat(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    SYNTAX_FIELD_NUMBER: _builtins.int
+    EXTENSIONS_FIELD_NUMBER: _builtins.int
+    ASSETS_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    title: _builtins.str
+    """What such a file is called in messages, `a Nessus report`."""
+    syntax: _builtins.str
+    """xml, json, csv or html."""
+    assets_only: _builtins.bool
+    """True where it brings client assets, without a report."""
+    @_builtins.property
+    def extensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """With the dot."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        title: _builtins.str = ...,
+        syntax: _builtins.str = ...,
+        extensions: _abc.Iterable[_builtins.str] | None = ...,
+        assets_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets_only", b"assets_only", "extensions", b"extensions", "name", b"name", "syntax", b"syntax", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileFormat: _TypeAlias = FileFormat  # noqa: Y015
+
+@_typing.final
+class DetectSourceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEAD_FIELD_NUMBER: _builtins.int
+    head: _builtins.bytes
+    """How the file begins: 4,096 bytes are enough, of a zip or gzip file up to 256 KiB, for what lies behind other files in it."""
+    def __init__(
+        self,
+        *,
+        head: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetectSourceRequest: _TypeAlias = DetectSourceRequest  # noqa: Y015
+
+@_typing.final
+class DetectSourceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCES_FIELD_NUMBER: _builtins.int
+    LOOK_FIELD_NUMBER: _builtins.int
+    look: _builtins.str
+    """What the file looks like, for people: `a Nessus report`, `a PDF document`."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___DetectedSource]:
+        """The source to use comes first. Empty when no format recognises the file."""
+
+    def __init__(
+        self,
+        *,
+        sources: _abc.Iterable[Global___DetectedSource] | None = ...,
+        look: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["look", b"look", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetectSourceResponse: _TypeAlias = DetectSourceResponse  # noqa: Y015
+
+@_typing.final
+class DetectedSource(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    MEMBER_FIELD_NUMBER: _builtins.int
+    ASSETS_ONLY_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """As in `Source`."""
+    display_name: _builtins.str
+    member: _builtins.str
+    """Which file of a zip was recognised; empty for one that lies in no archive."""
+    assets_only: _builtins.bool
+    """True where it brings client assets, without a report."""
+    @_builtins.property
+    def format(self) -> Global___FileFormat: ...
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        format: Global___FileFormat | None = ...,
+        member: _builtins.str = ...,
+        assets_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["format", b"format"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets_only", b"assets_only", "display_name", b"display_name", "format", b"format", "member", b"member", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetectedSource: _TypeAlias = DetectedSource  # noqa: Y015
 
 @_typing.final
 class CreateClientRequest(_message.Message):
@@ -997,6 +1134,10 @@ class Counters(_message.Message):
     DELETED_FIELD_NUMBER: _builtins.int
     SKIPPED_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
+    IGNORED_FIELD_NUMBER: _builtins.int
+    FORCED_FIELD_NUMBER: _builtins.int
+    LINKED_FIELD_NUMBER: _builtins.int
+    LEARNED_FIELD_NUMBER: _builtins.int
     processed_bytes: _builtins.int
     processed_findings: _builtins.int
     processed_assets: _builtins.int
@@ -1011,6 +1152,12 @@ class Counters(_message.Message):
     deleted: _builtins.int
     skipped: _builtins.int
     rejected: _builtins.int
+    ignored: _builtins.int
+    """Findings of the file that a parser action was for: left out, given the action's severity, replaced by a writeup."""
+    forced: _builtins.int
+    linked: _builtins.int
+    learned: _builtins.int
+    """Parser actions that were added by ParserActionService.LearnParserActions."""
     def __init__(
         self,
         *,
@@ -1026,10 +1173,14 @@ class Counters(_message.Message):
         deleted: _builtins.int = ...,
         skipped: _builtins.int = ...,
         rejected: _builtins.int = ...,
+        ignored: _builtins.int = ...,
+        forced: _builtins.int = ...,
+        linked: _builtins.int = ...,
+        learned: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "inserted", b"inserted", "processed_assets", b"processed_assets", "processed_bytes", b"processed_bytes", "processed_evidence", b"processed_evidence", "processed_finding_assets", b"processed_finding_assets", "processed_findings", b"processed_findings", "read", b"read", "rejected", b"rejected", "skipped", b"skipped", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "forced", b"forced", "ignored", b"ignored", "inserted", b"inserted", "learned", b"learned", "linked", b"linked", "processed_assets", b"processed_assets", "processed_bytes", b"processed_bytes", "processed_evidence", b"processed_evidence", "processed_finding_assets", b"processed_finding_assets", "processed_findings", b"processed_findings", "read", b"read", "rejected", b"rejected", "skipped", b"skipped", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -80,6 +80,11 @@ class ImportServiceStub:
                 request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.ListSourcesRequest.SerializeToString,
                 response_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.ListSourcesResponse.FromString,
                 _registered_method=True)
+        self.DetectSource = channel.unary_unary(
+                '/hythe.importer.v1.ImportService/DetectSource',
+                request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.DetectSourceRequest.SerializeToString,
+                response_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.DetectSourceResponse.FromString,
+                _registered_method=True)
         self.CreateClient = channel.unary_unary(
                 '/hythe.importer.v1.ImportService/CreateClient',
                 request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.CreateClientRequest.SerializeToString,
@@ -172,6 +177,13 @@ class ImportServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DetectSource(self, request, context):
+        """Which sources take a file, judged by how it begins; also of what lies in a zip or gzip file.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateClient(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -238,6 +250,11 @@ def add_ImportServiceServicer_to_server(servicer, server):
                     servicer.ListSources,
                     request_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.ListSourcesRequest.FromString,
                     response_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.ListSourcesResponse.SerializeToString,
+            ),
+            'DetectSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetectSource,
+                    request_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.DetectSourceRequest.FromString,
+                    response_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.DetectSourceResponse.SerializeToString,
             ),
             'CreateClient': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateClient,
@@ -499,6 +516,33 @@ class ImportService:
             '/hythe.importer.v1.ImportService/ListSources',
             hythe_dot_importer_dot_v1_dot_importer__pb2.ListSourcesRequest.SerializeToString,
             hythe_dot_importer_dot_v1_dot_importer__pb2.ListSourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetectSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.importer.v1.ImportService/DetectSource',
+            hythe_dot_importer_dot_v1_dot_importer__pb2.DetectSourceRequest.SerializeToString,
+            hythe_dot_importer_dot_v1_dot_importer__pb2.DetectSourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,6 +65,8 @@ class ImportServiceStub:
     """Sends a queued import, or a running one whose lease is over, to the workers again."""
     ListSources: _grpc.UnaryUnaryMultiCallable[_importer_pb2.ListSourcesRequest, _importer_pb2.ListSourcesResponse]
     """The values that `source` may have."""
+    DetectSource: _grpc.UnaryUnaryMultiCallable[_importer_pb2.DetectSourceRequest, _importer_pb2.DetectSourceResponse]
+    """Which sources take a file, judged by how it begins; also of what lies in a zip or gzip file."""
     CreateClient: _grpc.UnaryUnaryMultiCallable[_importer_pb2.CreateClientRequest, _importer_pb2.CreateClientResponse]
     CreateReport: _grpc.UnaryUnaryMultiCallable[_importer_pb2.CreateReportRequest, _importer_pb2.CreateReportResponse]
     SetLimits: _grpc.UnaryUnaryMultiCallable[_importer_pb2.SetLimitsRequest, _importer_pb2.SetLimitsResponse]
@@ -107,6 +109,8 @@ class ImportServiceAsyncStub(ImportServiceStub):
     """Sends a queued import, or a running one whose lease is over, to the workers again."""
     ListSources: _aio.UnaryUnaryMultiCallable[_importer_pb2.ListSourcesRequest, _importer_pb2.ListSourcesResponse]  # type: ignore[assignment]
     """The values that `source` may have."""
+    DetectSource: _aio.UnaryUnaryMultiCallable[_importer_pb2.DetectSourceRequest, _importer_pb2.DetectSourceResponse]  # type: ignore[assignment]
+    """Which sources take a file, judged by how it begins; also of what lies in a zip or gzip file."""
     CreateClient: _aio.UnaryUnaryMultiCallable[_importer_pb2.CreateClientRequest, _importer_pb2.CreateClientResponse]  # type: ignore[assignment]
     CreateReport: _aio.UnaryUnaryMultiCallable[_importer_pb2.CreateReportRequest, _importer_pb2.CreateReportResponse]  # type: ignore[assignment]
     SetLimits: _aio.UnaryUnaryMultiCallable[_importer_pb2.SetLimitsRequest, _importer_pb2.SetLimitsResponse]  # type: ignore[assignment]
@@ -200,6 +204,14 @@ class ImportServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_importer_pb2.ListSourcesResponse, _abc.Awaitable[_importer_pb2.ListSourcesResponse]]:
         """The values that `source` may have."""
+
+    @_abc_1.abstractmethod
+    def DetectSource(
+        self,
+        request: _importer_pb2.DetectSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_importer_pb2.DetectSourceResponse, _abc.Awaitable[_importer_pb2.DetectSourceResponse]]:
+        """Which sources take a file, judged by how it begins; also of what lies in a zip or gzip file."""
 
     @_abc_1.abstractmethod
     def CreateClient(

@@ -90,6 +90,11 @@ class StatusServiceStub:
                 request_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListAssetsRequest.SerializeToString,
                 response_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListAssetsResponse.FromString,
                 _registered_method=True)
+        self.ListTags = channel.unary_unary(
+                '/hythe.status.v1.StatusService/ListTags',
+                request_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListTagsRequest.SerializeToString,
+                response_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListTagsResponse.FromString,
+                _registered_method=True)
 
 
 class StatusServiceServicer:
@@ -169,6 +174,13 @@ class StatusServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTags(self, request, context):
+        """The tags that imports have brought, in their order. Who may see certain clients only is shown those in use there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StatusServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -226,6 +238,11 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.ListAssets,
                     request_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListAssetsRequest.FromString,
                     response_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListAssetsResponse.SerializeToString,
+            ),
+            'ListTags': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTags,
+                    request_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListTagsRequest.FromString,
+                    response_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListTagsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -526,6 +543,33 @@ class StatusService:
             '/hythe.status.v1.StatusService/ListAssets',
             hythe_dot_status_dot_v1_dot_status__pb2.ListAssetsRequest.SerializeToString,
             hythe_dot_status_dot_v1_dot_status__pb2.ListAssetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTags(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.status.v1.StatusService/ListTags',
+            hythe_dot_status_dot_v1_dot_status__pb2.ListTagsRequest.SerializeToString,
+            hythe_dot_status_dot_v1_dot_status__pb2.ListTagsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,8 @@ class StatusServiceStub:
     ListReports: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListReportsRequest, _status_pb2.ListReportsResponse]
     ListFindings: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListFindingsRequest, _status_pb2.ListFindingsResponse]
     ListAssets: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListAssetsRequest, _status_pb2.ListAssetsResponse]
+    ListTags: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListTagsRequest, _status_pb2.ListTagsResponse]
+    """The tags that imports have brought, in their order. Who may see certain clients only is shown those in use there."""
 
 @_typing.type_check_only
 class StatusServiceAsyncStub(StatusServiceStub):
@@ -77,6 +79,8 @@ class StatusServiceAsyncStub(StatusServiceStub):
     ListReports: _aio.UnaryUnaryMultiCallable[_status_pb2.ListReportsRequest, _status_pb2.ListReportsResponse]  # type: ignore[assignment]
     ListFindings: _aio.UnaryUnaryMultiCallable[_status_pb2.ListFindingsRequest, _status_pb2.ListFindingsResponse]  # type: ignore[assignment]
     ListAssets: _aio.UnaryUnaryMultiCallable[_status_pb2.ListAssetsRequest, _status_pb2.ListAssetsResponse]  # type: ignore[assignment]
+    ListTags: _aio.UnaryUnaryMultiCallable[_status_pb2.ListTagsRequest, _status_pb2.ListTagsResponse]  # type: ignore[assignment]
+    """The tags that imports have brought, in their order. Who may see certain clients only is shown those in use there."""
 
 class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
     """The read side: imports, their errors, and what was imported. It writes nothing."""
@@ -165,5 +169,13 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _status_pb2.ListAssetsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.ListAssetsResponse, _abc.Awaitable[_status_pb2.ListAssetsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListTags(
+        self,
+        request: _status_pb2.ListTagsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_pb2.ListTagsResponse, _abc.Awaitable[_status_pb2.ListTagsResponse]]:
+        """The tags that imports have brought, in their order. Who may see certain clients only is shown those in use there."""
 
 def add_StatusServiceServicer_to_server(servicer: StatusServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,7 +24,7 @@ SMALL_IMPORT_ROWS = 2_000
 class Merge(Statements):
     """One merge. `{findings}`, `{assets}`, `{affected}`, `{evidence}` are this import's staging tables.
 
-    `:tenant`, `:import_id`, `:client`, `:report` and `:family` are given.
+    `:tenant`, `:import_id`, `:client`, `:report`, `:family` and `:source` are given.
     """
 
     def __init__(self, connection: AsyncConnection, job: Job, staged: Mapping[Table, str], family: str) -> None:
@@ -34,6 +34,7 @@ class Merge(Statements):
             "client": job.client_id,
             "report": job.report_id,
             "family": family,
+            "source": job.source,
         }
         super().__init__(connection, {table.name: staged[table] for table in TEMPLATES}, parameters)
         self.job = job

@@ -88,7 +88,10 @@ async def _label(merge: Merge) -> None:
 
 
 async def _gather_ports(merge: Merge) -> None:
-    """Leaves merge_ports(asset_id, ports): those of the places where its findings are."""
+    """Leaves merge_ports(asset_id, ports), from the places of findings, and merge_told_ports(asset_id, ports).
+
+    The latter has the ports of an asset that the file describes more than once, as a table with a row a port does.
+    """
     await merge.table(
         "merge_ports",
         """
@@ -99,6 +102,21 @@ async def _gather_ports(merge: Merge) -> None:
               FROM {affected} s JOIN merge_refs r ON r.ref = s.asset
               WHERE s.port > 0
               ORDER BY r.asset_id, s.port, s.protocol, s.service = '', s.ordinal) p
+        GROUP BY asset_id
+        """,
+    )
+
+    await merge.table(
+        "merge_told_ports",
+        """
+        SELECT asset_id, jsonb_object_agg(key, value) AS ports
+        FROM (SELECT DISTINCT ON (asset_id, e.key) asset_id, e.key, e.value
+              FROM {assets} s
+              JOIN merge_refs r USING (ref)
+              JOIN (SELECT asset_id FROM {assets} JOIN merge_refs USING (ref) WHERE ports <> '{{}}'
+                    GROUP BY asset_id HAVING count(*) > 1) several USING (asset_id),
+                   jsonb_each(s.ports) e
+              ORDER BY asset_id, e.key, e.value->>'service' = '', s.ordinal) p
         GROUP BY asset_id
         """,
     )
@@ -142,17 +160,19 @@ async def _gather(merge: Merge) -> None:
                              FILTER (WHERE s.ports <> '{{}}'))[1], '{{}}') AS ports
             FROM {assets} s JOIN merge_refs r USING (ref) GROUP BY r.asset_id)
         SELECT f.asset_id, f.ordinal, f.name, f.hostname, f.mac, f.netbios, f.type, f.description,
-               COALESCE(p.ports, '{{}}') || f.ports AS ports,
+               COALESCE(p.ports, '{{}}') || COALESCE(o.ports, f.ports) AS ports,
                COALESCE(l.ips, '{{}}') AS ips, COALESCE(l.operating_systems, '{{}}') AS operating_systems,
                COALESCE(l.tags, '{{}}') AS tags, t.asset_id IS NULL AS is_new,
                t.asset_id IS NOT NULL AND NOT (
                    t.ips @> COALESCE(l.ips, '{{}}') AND t.operating_systems @> COALESCE(l.operating_systems, '{{}}')
                    AND t.tags @> COALESCE(l.tags, '{{}}')
-                   AND jsonb_exists_all(t.ports, ARRAY(SELECT jsonb_object_keys(COALESCE(p.ports, '{{}}') || f.ports)))
+                   AND jsonb_exists_all(t.ports, ARRAY(SELECT jsonb_object_keys(
+                       COALESCE(p.ports, '{{}}') || COALESCE(o.ports, f.ports))))
                    AND (t.hostname <> '' OR f.hostname = '') AND (t.mac <> '' OR f.mac = '')
                    AND (t.netbios <> '' OR f.netbios = '') AND (t.type <> '' OR f.type = '')) AS is_changed
         FROM first f
         LEFT JOIN merge_ports p USING (asset_id)
+        LEFT JOIN merge_told_ports o USING (asset_id)
         LEFT JOIN merge_lists l USING (asset_id)
         LEFT JOIN assets t ON t.tenant_id = :tenant AND t.asset_id = f.asset_id
         """,

@@ -8,23 +8,33 @@ MAX_FLAW_ID = 2**31 - 1
 
 
 async def merge_findings(merge: Merge) -> None:
-    """Leaves merge_findings(key, finding_id, is_new, is_changed, ordinal, source).
+    """Leaves merge_findings(key, finding_id, is_new, is_changed, tags, ordinal, source).
 
-    A finding that the report already has keeps everything people may have edited; only the import's tags are added.
-    A key that the file defines several times takes the gravest severity, then the first.
+    A finding that the report already has keeps everything people may have edited; only tags are added, the import's
+    and the file's. A key that the file defines several times takes the gravest severity, then the first; and all
+    tags and CVEs, which tables with a row for each CVE tell apart.
     """
+    await merge.table(
+        "merge_finding_tags",
+        """
+        SELECT s.key, array_agg(DISTINCT tag ORDER BY tag) AS tags
+        FROM {findings} s, unnest(s.tags || CAST(:tags AS text[])) tag GROUP BY s.key
+        """,
+        tags=list(merge.job.finding_tags),
+    )
     await merge.table(
         "merge_findings",
         """
         SELECT DISTINCT ON (s.key) s.key, s.number, s.ordinal, s.ctid AS source,
                t.finding_id, t.finding_id IS NULL AS is_new,
-               t.finding_id IS NOT NULL AND NOT t.tags @> CAST(:tags AS text[]) AS is_changed
+               t.finding_id IS NOT NULL AND NOT t.tags @> COALESCE(g.tags, '{{}}') AS is_changed,
+               COALESCE(g.tags, '{{}}') AS tags
         FROM {findings} s
+        LEFT JOIN merge_finding_tags g ON g.key = s.key
         LEFT JOIN findings t
                ON t.tenant_id = :tenant AND t.report_id = :report AND t.family = :family AND t.key = s.key
         ORDER BY s.key, s.severity, s.ordinal
         """,
-        tags=list(merge.job.finding_tags),
     )
     await merge.run("UPDATE merge_findings SET finding_id = nextval('findings_finding_id_seq') WHERE is_new")
     await _add_tags(merge)
@@ -50,12 +60,10 @@ async def _add_tags(merge: Merge) -> None:
     await merge.run(
         """
         UPDATE findings t
-        SET tags = ARRAY(SELECT DISTINCT tag FROM unnest(t.tags || CAST(:tags AS text[])) tag ORDER BY tag),
-            updated_at = now()
+        SET tags = ARRAY(SELECT DISTINCT tag FROM unnest(t.tags || m.tags) tag ORDER BY tag), updated_at = now()
         FROM merge_findings m
         WHERE t.tenant_id = :tenant AND t.finding_id = m.finding_id AND m.is_changed
-        """,
-        tags=list(merge.job.finding_tags),
+        """
     )
 
 
@@ -104,18 +112,30 @@ def next_free(wanted: int, used: set[int]) -> int:
 
 
 async def _insert_new(merge: Merge) -> None:
+    await merge.table(
+        "merge_finding_cves",
+        """
+        SELECT key, array_agg(cve ORDER BY place) AS cves
+        FROM (SELECT s.key, c.cve, min(ARRAY[s.ordinal, c.position]) AS place
+              FROM {findings} s
+              JOIN (SELECT key FROM {findings} GROUP BY key HAVING count(*) > 1) several USING (key),
+                   unnest(s.cves) WITH ORDINALITY c(cve, position)
+              GROUP BY s.key, c.cve) each
+        GROUP BY key
+        """,
+    )
     await merge.run(
         """
         INSERT INTO findings (
             tenant_id, finding_id, client_id, report_id, flaw_id, family, key, title, severity, source, description,
             recommendations, "references", cves, cwes, scores, fields, tags, import_id)
         SELECT :tenant, m.finding_id, :client, :report, i.flaw_id, :family, s.key, s.title, s.severity, s.source,
-               s.description, s.recommendations, s."references", s.cves, s.cwes, s.scores, s.fields,
-               ARRAY(SELECT DISTINCT tag FROM unnest(s.tags || CAST(:tags AS text[])) tag ORDER BY tag), :import_id
+               s.description, s.recommendations, s."references", COALESCE(c.cves, s.cves), s.cwes, s.scores, s.fields,
+               m.tags, :import_id
         FROM merge_findings m
         JOIN merge_flaw_ids i USING (finding_id)
         JOIN {findings} s ON s.ctid = m.source
+        LEFT JOIN merge_finding_cves c ON c.key = m.key
         WHERE m.is_new
-        """,
-        tags=list(merge.job.finding_tags),
+        """
     )

@@ -15,6 +15,7 @@ from sqlalchemy import Table
 
 from schema import staging
 from services.importer.engine.target import Job, Tally
+from services.importer.tags import tags_of_file
 from services.importer.targets.findings.records import AffectedAsset, Asset, Caution, Finding
 
 SLICE = 0
@@ -72,6 +73,12 @@ class FindingsStager:
     def _count(self, entity: str, amount: int = 1) -> None:
         self._tally.entities[entity] = self._tally.entities.get(entity, 0) + amount
 
+    def _tags(self, tags: tuple[str, ...]) -> list[str]:
+        kept, left_out = tags_of_file(tags)
+        if left_out:
+            self._tally.caution("TAGS_LEFT_OUT", "Tags of the file are too many for one thing, or unusable.", left_out)
+        return kept
+
     def _add_finding(self, ordinal: int, finding: Finding) -> None:
         self._count("findings")
         self.weight += ROW_BYTES + len(finding.description) + len(finding.recommendations) + len(finding.references)
@@ -80,7 +87,7 @@ class FindingsStager:
                 self._tenant_id, SLICE, ordinal, finding.key, finding.number, finding.title, int(finding.severity),
                 finding.description, finding.recommendations, finding.references, finding.source,
                 list(finding.cves), list(finding.cwes), _json(scores_of(finding)), _json(finding.fields),
-                list(finding.tags),
+                self._tags(finding.tags),
             )
         )  # fmt: skip
 
@@ -91,7 +98,7 @@ class FindingsStager:
             (
                 self._tenant_id, SLICE, ordinal, asset.ref, asset_keys(asset), asset.name or asset.ref, asset.hostname,
                 list(asset.ips), asset.mac, asset.netbios, list(asset.operating_systems), asset.type, asset.description,
-                _json(ports_of(asset)), list(asset.tags),
+                _json(ports_of(asset)), self._tags(asset.tags),
             )
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.importer.engine.statements import Statements
 from services.importer.engine.target import Job, Outcomes, Step, Tally
+from services.importer.targets.findings.actions import NOTHING_APPLIED, Applied, apply_actions
 from services.importer.targets.findings.merge import TEMPLATES, Merge, begin, lock
 from services.importer.targets.findings.merge_affected import merge_affected, merge_evidence
 from services.importer.targets.findings.merge_assets import merge_assets
@@ -30,6 +31,10 @@ class FindingsTarget:
     merge_steps = 5
     undo_kinds = UNDO_KINDS
 
+    def reads_assets(self, job: Job) -> bool:
+        """An import without a report is one of assets."""
+        return job.report_id is None
+
     def stager(self, job: Job, tally: Tally) -> FindingsStager:
         """A stager that counts into `tally`."""
         return FindingsStager(job, tally)
@@ -45,6 +50,7 @@ class FindingsTarget:
         del tally
         merge = Merge(connection, job, staged, family)
         await begin(merge)
+        applied = await apply_actions(merge) if job.use_parser_actions else NOTHING_APPLIED
         await step("merging findings")
         await merge_findings(merge)
         await step("merging assets")
@@ -55,7 +61,7 @@ class FindingsTarget:
         await merge_evidence(merge)
         await step("counting")
         await _register_tags(merge)
-        return await _outcomes(merge, conflicts, orphans)
+        return await _outcomes(merge, applied, _cautions(conflicts, orphans))
 
     async def release(self, sql: Statements) -> None:
         """Tags that nobody has any more."""
@@ -63,22 +69,26 @@ class FindingsTarget:
 
 
 async def _register_tags(merge: Merge) -> None:
-    tags = sorted({*merge.job.asset_tags, *merge.job.finding_tags})
-    if tags:
-        await merge.run(
-            # Locks a tag that is there: an undo that would remove it sees this import, or this import sees that it is
-            # gone.
-            "INSERT INTO tags (tenant_id, tag, import_id) "
-            "SELECT :tenant, unnest(CAST(:tags AS text[])), :import_id "
-            "ON CONFLICT (tenant_id, tag) DO UPDATE SET import_id = EXCLUDED.import_id "
-            "WHERE tags.import_id = :orphaned",
-            orphaned=ORPHANED,
-            tags=tags,
-        )
+    """Enters the tags of the import, and those that the file gave to what was merged, in the tenant's list."""
+    await merge.run(
+        # Locks a tag that is there, in the order in which an undo does: one that would remove it sees this import, or
+        # this import sees that it is gone.
+        "INSERT INTO tags (tenant_id, tag, import_id) "
+        "SELECT :tenant, tag, :import_id FROM ("
+        "    SELECT unnest(CAST(:tags AS text[])) AS tag "
+        "    UNION SELECT unnest(tags) FROM merge_findings "
+        "    UNION SELECT unnest(tags) FROM merge_assets) brought "
+        "ORDER BY tag "
+        "ON CONFLICT (tenant_id, tag) DO UPDATE SET import_id = EXCLUDED.import_id "
+        "WHERE tags.import_id = :orphaned",
+        orphaned=ORPHANED,
+        tags=[*merge.job.asset_tags, *merge.job.finding_tags],
+    )
 
 
-async def _outcomes(merge: Merge, conflicts: int, orphans: int) -> Outcomes:
+async def _outcomes(merge: Merge, applied: Applied, cautions: list[tuple[str, str, int]]) -> Outcomes:
     """An item's outcome is the strongest of its records': inserted, updated, unchanged, or skipped as said before."""
+    ignored = f"UNION ALL SELECT ordinal, {SKIPPED} FROM merge_ignored" if applied.ignored else ""  # noqa: S608
     found = await merge.run(
         f"""
         SELECT outcome, count(*) AS items FROM (
@@ -99,6 +109,7 @@ async def _outcomes(merge: Merge, conflicts: int, orphans: int) -> Outcomes:
                                        WHEN m.is_changed THEN {UPDATED} ELSE {UNCHANGED} END
                 FROM {{assets}} s JOIN merge_refs r USING (ref)
                 LEFT JOIN merge_assets m ON m.asset_id = r.asset_id AND m.ordinal = s.ordinal
+                {ignored}
             ) each GROUP BY ordinal
         ) item GROUP BY outcome
         """  # noqa: S608  (constants of this module)
@@ -111,6 +122,7 @@ async def _outcomes(merge: Merge, conflicts: int, orphans: int) -> Outcomes:
             "SELECT count(*) FROM (SELECT DISTINCT finding_id, asset_id FROM merge_affected) p"
         ),
         "evidence": await merge.count("SELECT count(*) FROM merge_evidence"),
+        **applied.entities,
     }
     return Outcomes(
         inserted=counts.get(INSERTED, 0),
@@ -118,7 +130,7 @@ async def _outcomes(merge: Merge, conflicts: int, orphans: int) -> Outcomes:
         unchanged=counts.get(UNCHANGED, 0),
         skipped=counts.get(SKIPPED, 0),
         entities=entities,
-        cautions=_cautions(conflicts, orphans),
+        cautions=[*cautions, *applied.cautions],
     )
 
 

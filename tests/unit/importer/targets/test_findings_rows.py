@@ -103,3 +103,19 @@ def test_records_of_one_item_keep_their_own_evidence() -> None:
 )
 def test_a_public_id_that_is_taken_becomes_the_next_free_one(wanted: int, used: set[int], given: int) -> None:
     assert next_free(wanted, used) == given
+
+
+def test_tags_of_the_file_are_stored_as_those_of_the_import_and_what_is_left_out_is_told() -> None:
+    tally = Tally()
+    stager = FindingsStager(JOB, tally)
+    stager.add(
+        1,
+        [
+            Finding(key="k", number=1, title="t", severity=Severity.HIGH, tags=("SAST", "Web App")),
+            Asset(ref="h", name="h", tags=("DMZ", "***")),
+        ],
+    )
+    rows = stager.take()
+    assert rows[staging.findings][0][-1] == ["sast", "web_app"]
+    assert rows[staging.assets][0][-1] == ["dmz"]
+    assert {code: count for code, (_, count) in tally.cautions.items()} == {"TAGS_LEFT_OUT": 1}

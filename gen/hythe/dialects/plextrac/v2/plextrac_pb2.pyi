@@ -130,6 +130,32 @@ class MultipartUploadRequest(_message.Message):
 Global___MultipartUploadRequest: _TypeAlias = MultipartUploadRequest  # noqa: Y015
 
 @_typing.final
+class ParserActionsChunk(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.int
+    source: _builtins.str
+    @_builtins.property
+    def content(self) -> _httpbody_pb2.HttpBody: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.int = ...,
+        source: _builtins.str = ...,
+        content: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "source", b"source", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ParserActionsChunk: _TypeAlias = ParserActionsChunk  # noqa: Y015
+
+@_typing.final
 class MultipartUploadKey(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -495,6 +521,26 @@ class CancelMyImportRequest(_message.Message):
 Global___CancelMyImportRequest: _TypeAlias = CancelMyImportRequest  # noqa: Y015
 
 @_typing.final
+class DetectSourceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def content(self) -> _httpbody_pb2.HttpBody: ...
+    def __init__(
+        self,
+        *,
+        content: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetectSourceRequest: _TypeAlias = DetectSourceRequest  # noqa: Y015
+
+@_typing.final
 class CreateClientRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -585,6 +631,32 @@ class PageOfMyImport(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PageOfMyImport: _TypeAlias = PageOfMyImport  # noqa: Y015
+
+@_typing.final
+class TenantTagsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.int
+    limit: _builtins.str
+    """Text, because the official wrapper sends `limit=10?offset=0`."""
+    offset: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.int = ...,
+        limit: _builtins.str = ...,
+        offset: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "offset", b"offset", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TenantTagsRequest: _TypeAlias = TenantTagsRequest  # noqa: Y015
 
 @_typing.final
 class GetMyImportRequest(_message.Message):

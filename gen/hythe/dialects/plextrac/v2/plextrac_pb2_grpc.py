@@ -237,6 +237,11 @@ class PlextracUploadStub:
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.FileChunk.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.LearnParserActions = channel.stream_unary(
+                '/hythe.dialects.plextrac.v2.PlextracUpload/LearnParserActions',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ParserActionsChunk.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.ImportAssets = channel.stream_unary(
                 '/hythe.dialects.plextrac.v2.PlextracUpload/ImportAssets',
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.AssetFileChunk.SerializeToString,
@@ -295,6 +300,14 @@ class PlextracUploadServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LearnParserActions(self, request_iterator, context):
+        """Fills the list of parser actions from a scan file and imports nothing of it: findings without an action get one that changes
+        nothing. Answers when that is done, or after 60 s.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ImportAssets(self, request_iterator, context):
         """Client assets, without a report: sources `nmap`, `nmap-xml`.
         """
@@ -338,6 +351,11 @@ def add_PlextracUploadServicer_to_server(servicer, server):
             'ImportFileAsync': grpc.stream_unary_rpc_method_handler(
                     servicer.ImportFileAsync,
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.FileChunk.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'LearnParserActions': grpc.stream_unary_rpc_method_handler(
+                    servicer.LearnParserActions,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ParserActionsChunk.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ImportAssets': grpc.stream_unary_rpc_method_handler(
@@ -548,6 +566,33 @@ class PlextracUpload:
             _registered_method=True)
 
     @staticmethod
+    def LearnParserActions(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracUpload/LearnParserActions',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ParserActionsChunk.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ImportAssets(request_iterator,
             target,
             options=(),
@@ -621,6 +666,16 @@ class PlextracImporterStub:
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommandWithBody.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
                 _registered_method=True)
+        self.ListSources = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracImporter/ListSources',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.Empty.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
+        self.DetectSource = channel.unary_unary(
+                '/hythe.dialects.plextrac.v2.PlextracImporter/DetectSource',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.DetectSourceRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
         self.CreateClient = channel.unary_unary(
                 '/hythe.dialects.plextrac.v2.PlextracImporter/CreateClient',
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.CreateClientRequest.SerializeToString,
@@ -688,6 +743,20 @@ class PlextracImporterServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSources(self, request, context):
+        """Ours: the values that `source` may have, with the tool, the formats and what they bring.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetectSource(self, request, context):
+        """Ours, as `ImportService.DetectSource`. Body: how the file begins, as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateClient(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -737,6 +806,16 @@ def add_PlextracImporterServicer_to_server(servicer, server):
             'UndoMyImport': grpc.unary_unary_rpc_method_handler(
                     servicer.UndoMyImport,
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.MyImportCommandWithBody.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'ListSources': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSources,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.Empty.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'DetectSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetectSource,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.DetectSourceRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
             ),
             'CreateClient': grpc.unary_unary_rpc_method_handler(
@@ -952,6 +1031,60 @@ class PlextracImporter:
             _registered_method=True)
 
     @staticmethod
+    def ListSources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracImporter/ListSources',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.Empty.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetectSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracImporter/DetectSource',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.DetectSourceRequest.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateClient(request,
             target,
             options=(),
@@ -1117,6 +1250,11 @@ class PlextracStatusStub:
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ListRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.ListTenantTags = channel.unary_stream(
+                '/hythe.dialects.plextrac.v2.PlextracStatus/ListTenantTags',
+                request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.TenantTagsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.ListScanOutput = channel.unary_stream(
                 '/hythe.dialects.plextrac.v2.PlextracStatus/ListScanOutput',
                 request_serializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ScanOutputRequest.SerializeToString,
@@ -1260,6 +1398,13 @@ class PlextracStatusServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTenantTags(self, request, context):
+        """The tenant's list of tags, a bare array, streamed. Both members of the query are optional.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListScanOutput(self, request, context):
         """All evidence on one affected asset, streamed.
         """
@@ -1368,6 +1513,11 @@ def add_PlextracStatusServicer_to_server(servicer, server):
             'ListTenantAssets': grpc.unary_stream_rpc_method_handler(
                     servicer.ListTenantAssets,
                     request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ListRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ListTenantTags': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListTenantTags,
+                    request_deserializer=hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.TenantTagsRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListScanOutput': grpc.unary_stream_rpc_method_handler(
@@ -1917,6 +2067,33 @@ class PlextracStatus:
             target,
             '/hythe.dialects.plextrac.v2.PlextracStatus/ListTenantAssets',
             hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.ListRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTenantTags(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hythe.dialects.plextrac.v2.PlextracStatus/ListTenantTags',
+            hythe_dot_dialects_dot_plextrac_dot_v2_dot_plextrac__pb2.TenantTagsRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

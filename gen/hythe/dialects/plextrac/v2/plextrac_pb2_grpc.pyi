@@ -104,6 +104,10 @@ class PlextracUploadStub:
     @_deprecated("""This method has been marked as deprecated using proto method options.""")
     def ImportFileAsync(self) -> _grpc.StreamUnaryMultiCallable[_plextrac_pb2.FileChunk, _httpbody_pb2.HttpBody]:
         """Deprecated 2025-06-23: multipart with `file`, `tags`, `useParserActions`; answers at once."""
+    LearnParserActions: _grpc.StreamUnaryMultiCallable[_plextrac_pb2.ParserActionsChunk, _httpbody_pb2.HttpBody]
+    """Fills the list of parser actions from a scan file and imports nothing of it: findings without an action get one that changes
+    nothing. Answers when that is done, or after 60 s.
+    """
     ImportAssets: _grpc.StreamUnaryMultiCallable[_plextrac_pb2.AssetFileChunk, _httpbody_pb2.HttpBody]
     """Client assets, without a report: sources `nmap`, `nmap-xml`."""
 
@@ -125,6 +129,10 @@ class PlextracUploadAsyncStub(PlextracUploadStub):
     @_deprecated("""This method has been marked as deprecated using proto method options.""")
     def ImportFileAsync(self) -> _aio.StreamUnaryMultiCallable[_plextrac_pb2.FileChunk, _httpbody_pb2.HttpBody]:  # type: ignore[override]
         """Deprecated 2025-06-23: multipart with `file`, `tags`, `useParserActions`; answers at once."""
+    LearnParserActions: _aio.StreamUnaryMultiCallable[_plextrac_pb2.ParserActionsChunk, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Fills the list of parser actions from a scan file and imports nothing of it: findings without an action get one that changes
+    nothing. Answers when that is done, or after 60 s.
+    """
     ImportAssets: _aio.StreamUnaryMultiCallable[_plextrac_pb2.AssetFileChunk, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Client assets, without a report: sources `nmap`, `nmap-xml`."""
 
@@ -186,6 +194,16 @@ class PlextracUploadServicer(metaclass=_abc_1.ABCMeta):
         """Deprecated 2025-06-23: multipart with `file`, `tags`, `useParserActions`; answers at once."""
 
     @_abc_1.abstractmethod
+    def LearnParserActions(
+        self,
+        request_iterator: _MaybeAsyncIterator[_plextrac_pb2.ParserActionsChunk],
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Fills the list of parser actions from a scan file and imports nothing of it: findings without an action get one that changes
+        nothing. Answers when that is done, or after 60 s.
+        """
+
+    @_abc_1.abstractmethod
     def ImportAssets(
         self,
         request_iterator: _MaybeAsyncIterator[_plextrac_pb2.AssetFileChunk],
@@ -218,6 +236,10 @@ class PlextracImporterStub:
     """Body, optional: the members that describe how to import, as in StartImport. `Idempotency-Key` makes it repeatable."""
     UndoMyImport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommandWithBody, _struct_pb2.Struct]
     """Body, optional: `dryRun`."""
+    ListSources: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.Empty, _struct_pb2.Struct]
+    """Ours: the values that `source` may have, with the tool, the formats and what they bring."""
+    DetectSource: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.DetectSourceRequest, _struct_pb2.Struct]
+    """Ours, as `ImportService.DetectSource`. Body: how the file begins, as it is."""
     CreateClient: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.CreateClientRequest, _struct_pb2.Struct]
     CreateReport: _grpc.UnaryUnaryMultiCallable[_plextrac_pb2.CreateReportRequest, _struct_pb2.Struct]
     """JSON or form-urlencoded."""
@@ -243,6 +265,10 @@ class PlextracImporterAsyncStub(PlextracImporterStub):
     """Body, optional: the members that describe how to import, as in StartImport. `Idempotency-Key` makes it repeatable."""
     UndoMyImport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.MyImportCommandWithBody, _struct_pb2.Struct]  # type: ignore[assignment]
     """Body, optional: `dryRun`."""
+    ListSources: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.Empty, _struct_pb2.Struct]  # type: ignore[assignment]
+    """Ours: the values that `source` may have, with the tool, the formats and what they bring."""
+    DetectSource: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.DetectSourceRequest, _struct_pb2.Struct]  # type: ignore[assignment]
+    """Ours, as `ImportService.DetectSource`. Body: how the file begins, as it is."""
     CreateClient: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.CreateClientRequest, _struct_pb2.Struct]  # type: ignore[assignment]
     CreateReport: _aio.UnaryUnaryMultiCallable[_plextrac_pb2.CreateReportRequest, _struct_pb2.Struct]  # type: ignore[assignment]
     """JSON or form-urlencoded."""
@@ -309,6 +335,22 @@ class PlextracImporterServicer(metaclass=_abc_1.ABCMeta):
         """Body, optional: `dryRun`."""
 
     @_abc_1.abstractmethod
+    def ListSources(
+        self,
+        request: _plextrac_pb2.Empty,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
+        """Ours: the values that `source` may have, with the tool, the formats and what they bring."""
+
+    @_abc_1.abstractmethod
+    def DetectSource(
+        self,
+        request: _plextrac_pb2.DetectSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
+        """Ours, as `ImportService.DetectSource`. Body: how the file begins, as it is."""
+
+    @_abc_1.abstractmethod
     def CreateClient(
         self,
         request: _plextrac_pb2.CreateClientRequest,
@@ -363,6 +405,8 @@ class PlextracStatusStub:
     ListClientAssets: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.ClientListRequest, _httpbody_pb2.HttpBody]
     """Pages of assets, streamed because a thousand with their ports are longer than a message may be."""
     ListTenantAssets: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.ListRequest, _httpbody_pb2.HttpBody]
+    ListTenantTags: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.TenantTagsRequest, _httpbody_pb2.HttpBody]
+    """The tenant's list of tags, a bare array, streamed. Both members of the query are optional."""
     ListScanOutput: _grpc.UnaryStreamMultiCallable[_plextrac_pb2.ScanOutputRequest, _httpbody_pb2.HttpBody]
     """All evidence on one affected asset, streamed."""
 
@@ -402,6 +446,8 @@ class PlextracStatusAsyncStub(PlextracStatusStub):
     ListClientAssets: _aio.UnaryStreamMultiCallable[_plextrac_pb2.ClientListRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Pages of assets, streamed because a thousand with their ports are longer than a message may be."""
     ListTenantAssets: _aio.UnaryStreamMultiCallable[_plextrac_pb2.ListRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    ListTenantTags: _aio.UnaryStreamMultiCallable[_plextrac_pb2.TenantTagsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """The tenant's list of tags, a bare array, streamed. Both members of the query are optional."""
     ListScanOutput: _aio.UnaryStreamMultiCallable[_plextrac_pb2.ScanOutputRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """All evidence on one affected asset, streamed."""
 
@@ -558,6 +604,14 @@ class PlextracStatusServicer(metaclass=_abc_1.ABCMeta):
         request: _plextrac_pb2.ListRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]: ...
+
+    @_abc_1.abstractmethod
+    def ListTenantTags(
+        self,
+        request: _plextrac_pb2.TenantTagsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """The tenant's list of tags, a bare array, streamed. Both members of the query are optional."""
 
     @_abc_1.abstractmethod
     def ListScanOutput(
