@@ -1,86 +1,113 @@
 """The one list of formats, and which of them each public source name takes.
 
-A source is what a client names in its request: a tool, not a file format. The list of names is PlexTrac's of 2024 for
-findings (25 of them) and the asset imports of its Nmap page; most have no format yet, and are refused with a reason
-rather than unknown.
+A source is what a client names in its request: a tool, not a file format. The names are PlexTrac's of 2024 for findings
+and the asset imports of its Nmap page, and one of our own for the tool of its list that has none.
 """
 
 from __future__ import annotations
 
 from types import MappingProxyType
 
-from services.importer.formats.burp.read import read as read_burp
-from services.importer.formats.burp.walk import sniff as sniff_burp
-from services.importer.formats.burp.walk import walk as walk_burp
+from services.importer.formats import asset_csv, blindspot, core_impact, invicti, nipper, offlinecsv
+from services.importer.formats.acunetix import json as acunetix_json
+from services.importer.formats.acunetix import xml as acunetix_xml
+from services.importer.formats.appscan import csv as appscan_csv
+from services.importer.formats.appscan import xml as appscan_xml
+from services.importer.formats.burp import dast_html as burp_dast_html
+from services.importer.formats.burp import html as burp_html
+from services.importer.formats.burp import json as burp_json
+from services.importer.formats.burp import xml as burp_xml
+from services.importer.formats.checkmarx import cxflow as checkmarx_cxflow
+from services.importer.formats.checkmarx import gitlab as checkmarx_gitlab
+from services.importer.formats.checkmarx import one as checkmarx_one
+from services.importer.formats.checkmarx import osa as checkmarx_osa
+from services.importer.formats.checkmarx import report as checkmarx_report
+from services.importer.formats.checkmarx import sca as checkmarx_sca
+from services.importer.formats.checkmarx import xml as checkmarx_xml
+from services.importer.formats.issues360 import json as issues360_json
+from services.importer.formats.issues360 import xml as issues360_xml
 from services.importer.formats.kit.format import Format, WrongFormat
 from services.importer.formats.kit.looks import describe
-from services.importer.formats.nessus.read import read as read_nessus
-from services.importer.formats.nessus.walk import sniff as sniff_nessus
-from services.importer.formats.nessus.walk import walk as walk_nessus
-from services.importer.formats.nmap.read import read as read_nmap
-from services.importer.formats.nmap.read import read_assets as read_nmap_assets
-from services.importer.formats.nmap.walk import sniff as sniff_nmap
-from services.importer.formats.nmap.walk import walk as walk_nmap
+from services.importer.formats.nessus import csv as nessus_csv
+from services.importer.formats.nessus import xml as nessus_xml
+from services.importer.formats.nexpose import xml as nexpose_xml
+from services.importer.formats.nmap import xml as nmap_xml
+from services.importer.formats.openvas import csv as openvas_csv
+from services.importer.formats.openvas import xml as openvas_xml
+from services.importer.formats.ptrac import json as ptrac_json
+from services.importer.formats.qualys_vm import api as qualys_vm_api
+from services.importer.formats.qualys_vm import csv as qualys_vm_csv
+from services.importer.formats.qualys_vm import report as qualys_vm_report
+from services.importer.formats.qualys_vm import scan as qualys_vm_scan
+from services.importer.formats.qualys_was import api as qualys_was_api
+from services.importer.formats.qualys_was import report as qualys_was_report
+from services.importer.formats.rapidfire import csv as rapidfire_csv
+from services.importer.formats.rapidfire import xml as rapidfire_xml
+from services.importer.formats.veracode import csv as veracode_csv
+from services.importer.formats.veracode import json as veracode_json
+from services.importer.formats.veracode import xml as veracode_xml
+from services.importer.formats.zap import json as zap_json
+from services.importer.formats.zap import xml as zap_xml
 
-FINDINGS = "findings"
-
-NESSUS = Format("nessus", "nessus", FINDINGS, sniff_nessus, walk_nessus, read_nessus)
-BURP = Format("burp", "burp", FINDINGS, sniff_burp, walk_burp, read_burp)
-NMAP = Format("nmap", "nmap", FINDINGS, sniff_nmap, walk_nmap, read_nmap)
-NMAP_ASSETS = Format("nmap_assets", "nmap", FINDINGS, sniff_nmap, walk_nmap, read_nmap_assets)
-
-FORMATS = (NESSUS, BURP, NMAP, NMAP_ASSETS)
+# Where a source takes several, the first whose sniff says yes is used.
+FORMATS: tuple[Format, ...] = (
+    nessus_xml.FORMAT,
+    nessus_csv.FORMAT,
+    burp_xml.FORMAT,
+    burp_html.FORMAT,
+    burp_dast_html.FORMAT,
+    burp_json.FORMAT,
+    *nmap_xml.FORMATS,
+    zap_xml.FORMAT,
+    zap_json.FORMAT,
+    veracode_xml.FORMAT,
+    veracode_json.FORMAT,
+    veracode_csv.FORMAT,
+    acunetix_xml.FORMAT,
+    acunetix_json.FORMAT,
+    *issues360_xml.FORMATS,
+    *issues360_json.FORMATS,
+    ptrac_json.FORMAT,
+    qualys_vm_report.FORMAT,
+    qualys_vm_scan.FORMAT,
+    qualys_vm_api.FORMAT,
+    qualys_vm_csv.FORMAT,
+    qualys_was_report.FORMAT,
+    qualys_was_api.FORMAT,
+    appscan_xml.FORMAT,
+    appscan_csv.FORMAT,
+    offlinecsv.FORMAT,
+    asset_csv.FORMAT,
+    rapidfire_csv.FORMAT,
+    rapidfire_xml.FORMAT,
+    openvas_xml.FORMAT,
+    openvas_csv.FORMAT,
+    nexpose_xml.FORMAT,
+    nipper.FORMAT,
+    core_impact.FORMAT,
+    invicti.FORMAT,
+    *blindspot.FORMATS,
+    checkmarx_xml.FORMAT,
+    checkmarx_one.FORMAT,
+    checkmarx_report.FORMAT,
+    checkmarx_gitlab.FORMAT,
+    checkmarx_sca.FORMAT,
+    checkmarx_osa.FORMAT,
+    checkmarx_cxflow.FORMAT,
+)
 
 BY_NAME = MappingProxyType({each.name: each for each in FORMATS})
 
-# What files of each format are called in messages.
-_TITLES = MappingProxyType(
-    {
-        NESSUS.name: "a Nessus report",
-        BURP.name: "a Burp Suite report",
-        NMAP.name: "an Nmap report",
-        NMAP_ASSETS.name: "an Nmap report",
-    }
-)
-
-# Names of sources of findings, each with the formats that it takes; the first whose sniff says yes is used.
-FINDING_SOURCES = MappingProxyType(
-    {
-        "acunetix": (),
-        "burp": (BURP,),
-        "burphtml": (),
-        "checkmarx": (),
-        "coreimpact": (),
-        "custom": (),
-        "hclappscan": (),
-        "horizon": (),
-        "invicti": (),
-        "nessus": (NESSUS,),
-        "netsparker": (),
-        "nexpose": (),
-        "nipper": (),
-        "nmap": (NMAP,),
-        "nodeware": (),
-        "nodezero": (),
-        "offlinecsv": (),
-        "openvas": (),
-        "owaspzap": (),
-        "pentera": (),
-        "ptrac": (),
-        "qualys": (),
-        "rapidfire": (),
-        "scythe": (),
-        "veracode": (),
-    }
-)
-
+# Public names of sources, and what people call them.
 DISPLAY_NAMES = MappingProxyType(
     {
         "acunetix": "Acunetix",
+        "blindspot": "BlindSPOT",
         "burp": "Burp Suite",
         "burphtml": "Burp Suite (HTML)",
         "checkmarx": "Checkmarx",
         "coreimpact": "Core Impact",
+        "csv": "Assets (CSV)",
         "custom": "Custom",
         "hclappscan": "HCL AppScan",
         "horizon": "NodeZero (Horizon3)",
@@ -106,8 +133,17 @@ DISPLAY_NAMES = MappingProxyType(
     }
 )
 
-# Names of sources of client assets.
-ASSET_SOURCES = MappingProxyType({"nmap": (NMAP_ASSETS,), "nmap-xml": (NMAP_ASSETS,), "nmap-csv": ()})
+
+def _by_source(assets: bool) -> MappingProxyType[str, tuple[Format, ...]]:
+    found: dict[str, tuple[Format, ...]] = {}
+    for each in FORMATS:
+        for slug in each.asset_sources if assets else each.sources:
+            found[slug] = (*found.get(slug, ()), each)
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+# The formats of each source: of findings, and of client assets.
+FINDING_SOURCES, ASSET_SOURCES = _by_source(assets=False), _by_source(assets=True)
 
 
 def resolve(source: str, head: bytes, *, assets: bool = False) -> Format:
@@ -116,15 +152,30 @@ def resolve(source: str, head: bytes, *, assets: bool = False) -> Format:
     Raises `KeyError` for a name that is in neither list, and `WrongFormat`, naming what the file looks like, when none
     of the source's formats takes it.
     """
+    found = find(source, head, assets=assets)
+    if found is None:
+        raise WrongFormat(f"{wanted(source, assets=assets)}; the file looks like {look(head)}.")
+    return found
+
+
+def find(source: str, head: bytes, *, assets: bool = False) -> Format | None:
+    """As `resolve`; None when none of the source's formats takes the file."""
     accepted = (ASSET_SOURCES if assets else FINDING_SOURCES)[source]
-    for each in accepted:
-        if each.sniff(head):
-            return each
-    if not accepted:
-        raise WrongFormat(f'Files of the source "{source}" cannot be imported yet.')
-    wanted = " or ".join(dict.fromkeys(_TITLES[each.name] for each in accepted))
-    raise WrongFormat(f'The source "{source}" takes {wanted}; the file looks like {_look(head)}.')
+    return next((each for each in accepted if each.sniff(head)), None)
 
 
-def _look(head: bytes) -> str:
-    return next((_TITLES[each.name] for each in FORMATS if each.sniff(head)), "") or describe(head)
+def wanted(source: str, *, assets: bool = False) -> str:
+    """What a source takes, as the beginning of a sentence."""
+    accepted = (ASSET_SOURCES if assets else FINDING_SOURCES)[source]
+    titles = " or ".join(dict.fromkeys(each.title for each in accepted))
+    return f'The source "{source}" takes {titles}'
+
+
+def recognise(head: bytes) -> tuple[Format, ...]:
+    """The formats that take a file that begins with `head`, in their order."""
+    return tuple(each for each in FORMATS if each.sniff(head))
+
+
+def look(head: bytes) -> str:
+    """What a file that begins with `head` looks like, as the end of a sentence."""
+    return next((each.title for each in FORMATS if each.sniff(head)), "") or describe(head)
