@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from bench import peer
@@ -12,7 +13,9 @@ from bench.rows import Row
 from services.importer.formats.registry import FORMATS
 
 MEGABYTES = 10
-RATIO_BAR, MEMORY_BAR = 3.0, 60.0
+MEMORY_BAR = 60.0
+# DESIGN asks for three times the peer where files are large; elsewhere no slower than it.
+LARGE, LARGE_BAR, OTHERS_BAR = frozenset({"nessus", "burp", "nmap", "qualys_vm_report"}), 3.0, 1.0
 
 _CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 _HEAD_BYTES = 4096
@@ -27,7 +30,10 @@ def measure(options: Options) -> list[Row]:
         rows.append(_row(each.name, path, f"{each.name}, generated"))
         path.unlink()
     for name, path in _largest().items():
-        rows.append(_row(name, path, f"{name}, {path.name}"))
+        try:
+            rows.append(_row(name, path, f"{name}, {path.name}"))
+        except subprocess.CalledProcessError:
+            rows.append(Row(f"{name}, {path.name}", "refused"))
     return rows
 
 
@@ -46,11 +52,12 @@ def _row(name: str, path: Path, what: str) -> Row:
     ours, theirs = apart(name, path), peer.parse(name, path)
     rate, peak = megabytes / ours["seconds"], ours["peak_mb"]
     ratio = theirs["seconds"] / ours["seconds"] if theirs else None
+    least = (LARGE_BAR if name in LARGE else OTHERS_BAR) if ratio else 0.0
     return Row(
         f"{what}, {megabytes:.1f} MB",
         f"{rate:.0f} MB/s, {peak:.0f} MB",
         f"peer {megabytes / theirs['seconds']:.1f} MB/s, {theirs['peak_mb']:.0f} MB" if theirs else "",
         f"{ratio:.1f}x" if ratio else "",
-        f">= {RATIO_BAR:.0f}x, <= {MEMORY_BAR:.0f} MB" if ratio else f"<= {MEMORY_BAR:.0f} MB",
-        peak <= MEMORY_BAR and (ratio is None or ratio >= RATIO_BAR),
+        f"{f'>= {least:.0f}x, ' if least else ''}<= {MEMORY_BAR:.0f} MB",
+        peak <= MEMORY_BAR and (ratio is None or ratio >= least),
     )

@@ -49,6 +49,8 @@ _OF_FINDINGS = frozenset(
         *("plugin", "plugin id", "plugin name", "qid", "oid", "nvt oid", "nvt name", "title", "finding", "findings"),
         *("vulnerability", "vulnerabilities", "vulnerability id", "vulnerability name", "weakness", "weakness id"),
         *("recommendation", "recommendations", "solution", "remediation", "technique", "techniques", "campaign"),
+        # Of simulated attacks: their steps, and hosts as a pentest sees them.
+        *("att&ck technique", "attack technique", "module", "rtags", "is in scope", "is domain controller"),
     }
 )
 

@@ -91,7 +91,7 @@ def _host(raw: Node, host: Element) -> Iterator[FindingsRecord]:
             yield from _weakness(raw, weakness, asset.ref, services)
     if solved := len(_children(_child(host, "Solved Vulnerabilities"))):
         message = f"{solved} weaknesses of {asset.ref[:200]} are solved and left out."
-        yield Caution("SOLVED_LEFT_OUT", message)
+        yield Caution("FIXED", message)
 
 
 def _asset(host: Element, services: Services) -> Asset:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from services.importer.formats import asset_csv, blindspot, core_impact, invicti, nipper, offlinecsv
+from services.importer.formats import asset_csv, blindspot, core_impact, invicti, nipper, nodeware, offlinecsv, scythe
 from services.importer.formats.acunetix import json as acunetix_json
 from services.importer.formats.acunetix import xml as acunetix_xml
 from services.importer.formats.appscan import csv as appscan_csv
@@ -32,8 +32,12 @@ from services.importer.formats.nessus import csv as nessus_csv
 from services.importer.formats.nessus import xml as nessus_xml
 from services.importer.formats.nexpose import xml as nexpose_xml
 from services.importer.formats.nmap import xml as nmap_xml
+from services.importer.formats.nodezero import csv as nodezero_csv
+from services.importer.formats.nodezero import json as nodezero_json
 from services.importer.formats.openvas import csv as openvas_csv
 from services.importer.formats.openvas import xml as openvas_xml
+from services.importer.formats.pentera import csv as pentera_csv
+from services.importer.formats.pentera import json as pentera_json
 from services.importer.formats.ptrac import json as ptrac_json
 from services.importer.formats.qualys_vm import api as qualys_vm_api
 from services.importer.formats.qualys_vm import csv as qualys_vm_csv
@@ -94,6 +98,12 @@ FORMATS: tuple[Format, ...] = (
     checkmarx_sca.FORMAT,
     checkmarx_osa.FORMAT,
     checkmarx_cxflow.FORMAT,
+    pentera_json.FORMAT,
+    pentera_csv.FORMAT,
+    nodezero_json.FORMAT,
+    nodezero_csv.FORMAT,
+    *scythe.FORMATS,
+    *nodeware.FORMATS,
 )
 
 BY_NAME = MappingProxyType({each.name: each for each in FORMATS})

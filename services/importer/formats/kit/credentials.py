@@ -1,15 +1,17 @@
-"""Takes passwords and their hashes out of the texts of tools that crack them: what is proved needs no secret to prove it.
+"""Takes passwords and their hashes out of the texts of tools that crack them: a proof can do without.
 
-Who an account belongs to stays. Only what looks like a hash, or stands behind a name for a secret and a colon or an
-equals sign, is taken out, so that prose about passwords stays whole. All repetition in the patterns is bounded or ends at
-the first character that cannot follow, so none takes more than linear time.
+Whose account it is stays. Only what looks like a hash, or stands behind a name for a secret and a colon or an equals
+sign, is taken out, so that prose about passwords stays whole. All repetition in the patterns is bounded or ends at the
+first character that cannot follow, so none takes more than linear time.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from services.importer.formats.kit.redaction import MARK
+from services.importer.targets.findings.records import Caution, FindingsRecord
 
 _NAMES = (
     r"(?:pass(?:word|wd|phrase|code)|pwd|clear[ _-]?text|plain[ _-]?text|secret|token"
@@ -31,11 +33,20 @@ _CRYPT = re.compile(r"\$(?:[0-9][a-z]?|argon2[a-z]{0,2}|krb5[a-z]{2,8}|apr1|y|DC
 
 def without_credentials(text: str) -> str:
     """The text without passwords and hashes."""
+    if not text:
+        return ""
     if "::" in text:
         text = _NETWORK_HASH.sub(rf"\1{MARK}", text)
     if "$" in text:
         text = _CRYPT.sub(MARK, text)
     return _NAMED.sub(rf"\1{MARK}", _HEXADECIMAL.sub(MARK, text))
+
+
+def told_of(records: Iterable[FindingsRecord], tool: str) -> tuple[Caution, ...]:
+    """A caution where something was taken out of these records."""
+    if not any(MARK in repr(record) for record in records):
+        return ()
+    return (Caution("CREDENTIALS_LEFT_OUT", f"Passwords and hashes in texts of {tool} are left out."),)
 
 
 def shown_field(name: str, value: str) -> str:

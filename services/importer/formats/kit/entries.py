@@ -26,11 +26,19 @@ _NAMES_LIMIT, _SHOWN_NAMES, _SHOWN_CHARACTERS = 1_000, 20, 60
 _plain = lru_cache(maxsize=4_096)(plain_name)
 
 
+@lru_cache(maxsize=4_096)
+def _all_plain(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(plain_name, names)))
+
+
 class Entry(Protocol):
     """What a row of a table and an object of JSON have in common."""
 
     def get(self, *names: str) -> str:
         """The text of the first of these that has any, trimmed; "" where none has."""
+
+    def cells(self, names: tuple[str, ...], /) -> tuple[str, ...]:
+        """What stands under all of these names that there are."""
 
     def extra(self) -> dict[str, str]:
         """What has a name that the format does not know, by that name; at most 100 of 16,384 characters."""
@@ -48,7 +56,13 @@ class ObjectEntry:
             self._values.setdefault(_plain(name[:NAME_LIMIT]), value)
 
     def get(self, *names: str) -> str:
-        return next((text for name in names if (text := shown(self._values.get(_plain(name))))), "")
+        for name in _all_plain(names):
+            if name in self._values and (text := shown(self._values[name])):
+                return text
+        return ""
+
+    def cells(self, names: tuple[str, ...], /) -> tuple[str, ...]:
+        return tuple([shown(self._values[name]) for name in _all_plain(names) if name in self._values])
 
     def values(self, *names: str) -> list[Any]:
         """The elements of the first of these that has any; a lone value is a list of one."""
@@ -81,6 +95,15 @@ def plain_names(*groups: Collection[str]) -> frozenset[str]:
     return frozenset(map(plain_name, (name for names in groups for name in names)))
 
 
+def unchosen(entry: Entry, *groups: tuple[str, ...]) -> dict[str, str]:
+    """What stands under other names of a group than the first that has anything, and says something else."""
+    found: dict[str, str] = {}
+    for names in groups:
+        if len(entry.cells(names)) > 1 and (chosen := entry.get(*names)):
+            found |= {name: text for name in names if (text := entry.get(name)) and text != chosen}
+    return found
+
+
 def one_of(once: Once, record: T) -> T:
     """The first record that is equal to this one: a definition is sent once."""
     return once(("record", repr(record)), lambda: record)
@@ -92,24 +115,30 @@ def last_names(head: bytes) -> frozenset[str]:
 
 
 def walk_objects(
-    stream: ByteStream, *, items: Collection[str], known: Collection[str], sniff: Callable[[bytes], bool], title: str
+    stream: ByteStream,
+    *,
+    items: Collection[str],
+    known: Collection[str],
+    sniff: Callable[[bytes], bool],
+    title: str,
+    left_out: Collection[str] = (),
 ) -> Iterator[Item]:
     """The items of a JSON document whose beginning `sniff` takes, at the paths of `walk_json`.
 
     Paths that begin with `[]` are for documents that are arrays, the others for objects. Names of members that are not
-    among the plain names `known` are told in notes of the item that has them first. Raises `WrongFormat`, in which
-    `title` says what was looked for.
+    among the plain names `known` are told in notes of the item that has them first; of items at the paths `left_out`,
+    of which nothing is kept, they are not. Raises `WrongFormat`, in which `title` says what was looked for.
     """
-    head = _head(stream)
+    head, whole = beginning(stream)
     is_array = text_of(head).lstrip().startswith("[")
     paths = frozenset(path for path in items if path.startswith("[]") == is_array)
     # Whose it is, the beginning tells; for the walk any member will do.
     is_ours, signs = sniff(head), member_paths(head) or frozenset(items)
     told: set[str] = set()
-    for node, position in walk_json(_Rejoined(head, stream), items=paths, signs=signs):
+    for node, position in walk_json(whole, items=paths, signs=signs):
         if not is_ours:
             break
-        if isinstance(node.value, dict) and len(told) < _NAMES_LIMIT:
+        if isinstance(node.value, dict) and node.path not in left_out and len(told) < _NAMES_LIMIT:
             unknown = [name for name in node.value if _plain(name[:NAME_LIMIT]) not in known and name not in told]
             told.update(unknown)
             node.notes = (*node.notes, *_unknown(unknown))
@@ -126,11 +155,12 @@ def _unknown(names: list[str]) -> tuple[Note, ...]:
     return (Note("UNKNOWN_MEMBERS", f"These members are not known; their values are kept: {which}{more}."),)
 
 
-def _head(stream: ByteStream) -> bytes:
+def beginning(stream: ByteStream) -> tuple[bytes, ByteStream]:
+    """As much of an input as `sniff` sees, and the whole input once more."""
     head = stream.read(_HEAD_BYTES)
     while len(head) < _HEAD_BYTES and (more := stream.read(_HEAD_BYTES - len(head))):
         head += more
-    return head
+    return head, _Rejoined(head, stream)
 
 
 class _Rejoined:

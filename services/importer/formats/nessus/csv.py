@@ -61,7 +61,7 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
         return (made.finding, *made.cautions, told, *raw.cautions)
     host = _host(raw)
     if row.get(*columns.STATE).lower() == "fixed":
-        told = Caution("FIXED_LEFT_OUT", "What Tenable calls fixed is left out.")
+        told = Caution("FIXED", "What Tenable calls fixed is left out.")
         return (read_host(host), told, *raw.cautions)
     item = ReportItem(
         host,

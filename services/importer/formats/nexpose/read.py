@@ -62,7 +62,7 @@ def _read_check(raw: Check) -> tuple[FindingsRecord, ...]:
         message = (
             f'A check for "{identifier[:200]}" found something that an exception of Nexpose covers; it is left out.'
         )
-        return (Caution("EXCEPTION_LEFT_OUT", message),)
+        return (Caution("IGNORED", message),)
     is_simple = element.tag == "vulnerability"
     proof = "" if is_simple else plain_text(element)
     pieces = (evidence("Proof", proof),) if proof else ()

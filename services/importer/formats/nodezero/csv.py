@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
+from services.importer.formats.kit.credentials import told_of
 from services.importer.formats.kit.csv import Row, header_of, walk_csv
 from services.importer.formats.kit.format import ByteStream, Format, Item
 from services.importer.formats.kit.node import Node
-from services.importer.formats.nodezero.findings import KNOWN, TITLE, host_records, is_weakness, weakness_records
+from services.importer.formats.nodezero.findings import (
+    KNOWN,
+    SOURCE,
+    TITLE,
+    host_records,
+    is_weakness,
+    weakness_records,
+)
 from services.importer.targets.findings.records import FindingsRecord
 
 # What no other tool calls so, beside what anybody may.
@@ -25,13 +33,13 @@ def sniff(head: bytes) -> bool:
 
 
 def walk(stream: ByteStream) -> Iterator[Item]:
-    return walk_csv(stream, _WANTED, KNOWN)
+    return walk_csv(stream, _WANTED, KNOWN, kept="as notes")
 
 
 def read(raw: Node) -> tuple[FindingsRecord, ...]:
     row: Row = raw.value
     records = weakness_records(row, raw.once) if is_weakness(row) else host_records(row, raw.once)
-    return (*records, *raw.cautions)
+    return (*records, *told_of(records, SOURCE), *raw.cautions)
 
 
 FORMAT = Format(

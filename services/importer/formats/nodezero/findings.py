@@ -15,7 +15,7 @@ import re
 
 from services.importer.formats.kit.addresses import Place, ip_address, is_hostname, mac_address, place
 from services.importer.formats.kit.credentials import shown_field, without_credentials
-from services.importer.formats.kit.entries import Entry, one_of, plain_names
+from services.importer.formats.kit.entries import Entry, one_of, plain_names, unchosen
 from services.importer.formats.kit.evidence import cautions_of, evidence
 from services.importer.formats.kit.format import RecordError
 from services.importer.formats.kit.identifiers import cves_in, cwes_in
@@ -73,13 +73,15 @@ _FIELDS = {
     "base_score": ("base_score",),
     "mitre_attack": ("mitre_mappings",),
 }
-# Of the place.
+_SYSTEMS, _MAC = ("os_names", "os_name", "os", "operating_system"), ("mac", "mac_address")
+# Of the place or the host.
 _NOTES = {
-    "Context": ("context_score_description", "context_score_description_md"),
     "Severity": _SEVERITY,
     "Score": _SCORE,
+    "Context": ("context_score_description", "context_score_description_md"),
     "Proof": ("has_proof",),
-    "No proof because": ("proof_failure_reason", "proof_failure_code"),
+    "No proof because": ("proof_failure_reason",),
+    "Proof failure code": ("proof_failure_code",),
     "Impact": ("downstream_impact_types_and_counts", "downstream_impact_types"),
     "Impact paths": ("impact_paths_count",),
     "Attack paths": ("attack_paths_count",),
@@ -87,29 +89,27 @@ _NOTES = {
     "Time to finding": ("time_to_finding_hms", "time_to_finding_s"),
     "Found": ("created_at",),
     "Asset": ("affected_asset_display_name", "affected_asset_text"),
-    "Weakness": ("uuid",),
-    "Pentest": ("op_id", "op_name"),
-}
-_SYSTEMS, _MAC = ("os_names", "os_name", "os", "operating_system"), ("mac", "mac_address")
-_OF_HOST = {
+    "Asset id": ("affected_asset_uuid",),
     "Subnet": ("subnet",),
     "In scope": ("is_in_scope", "in_scope"),
     "Domain controller": ("is_domain_controller", "domain_controller"),
     "Public": ("is_public",),
     "Cloud provider": ("cloud_provider",),
-    "Severity": _SEVERITY,
-    "Score": _SCORE,
+    "Weaknesses": ("weaknesses_count",),
+    "Confirmed weaknesses": ("confirmed_weaknesses_count",),
+    "Credentials": ("credentials_count",),
+    "Services": ("services_count",),
+    "Id": ("uuid",),
+    "Pentest": ("op_id", "op_name"),
 }
-_KNOWN_ONLY = (
-    *("affected_asset_uuid", "op_uuid", "time_to_finding_s", "context_score_description_md", "proof_failure_code"),
-    *("services_count", "weaknesses_count", "credentials_count", "confirmed_weaknesses_count", "services"),
-)
 KNOWN = plain_names(
     *(ID, TITLE, _SEVERITY, _SCORE, _ADDRESS, _AFFECTED, _HOSTNAME, _HOSTNAMES, _PORT, _PROTOCOL, _SERVICE),
-    *(_DESCRIPTION, _ADVICE, _REFERENCES, _PROOF, _SYSTEMS, _MAC, _KNOWN_ONLY),
-    *(names for group in (_FIELDS, _NOTES, _OF_HOST) for names in group.values()),
+    *(_DESCRIPTION, _ADVICE, _REFERENCES, _PROOF, _SYSTEMS, _MAC, *_FIELDS.values(), *_NOTES.values()),
 )
 
+# Of these a second value may say something else; of the others it is the same in another form, or a field.
+_CHOICES = (ID, TITLE[:3], _SEVERITY[:2], _SCORE[:2], _ADDRESS, _AFFECTED, _HOSTNAME, _PORT, _SERVICE, _DESCRIPTION,
+            _ADVICE, _REFERENCES, _PROOF, _NOTES["Impact"], _NOTES["Status"], _NOTES["Pentest"])  # fmt: skip
 _PARTS = re.compile(r"[,;\r\n]+")
 _TECHNIQUE = re.compile(r"(?<![A-Za-z0-9])(T\d{4}(?:\.\d{3})?)(?!\d)", re.ASCII)
 _NO = frozenset({"", "false", "no", "0"})
@@ -127,7 +127,7 @@ def weakness_records(entry: Entry, once: Once) -> tuple[FindingsRecord, ...]:
     if not title:
         raise RecordError("MISSING_FIELD", "vuln_name", "The weakness has neither name nor id.", entry.get("uuid"))
     severity, cautions = _severity(entry)
-    where = place(entry.get(*_AFFECTED))
+    where = place(without_credentials(entry.get(*_AFFECTED)))
     asset = _asset(entry, where, once)
     proof = without_credentials(entry.get(*_PROOF))
     notes = _notes(entry)
@@ -160,8 +160,7 @@ def host_records(entry: Entry, once: Once) -> tuple[FindingsRecord, ...]:
     name = hostname or address
     if not name:
         raise RecordError("MISSING_FIELD", "ip", "The host has neither name nor address.")
-    told = {label: entry.get(*names_of) for label, names_of in _OF_HOST.items()}
-    told |= {"Names": ", ".join(names) if len(names) > 1 else "", **_extra(entry)}
+    told = {"Names": ", ".join(names) if len(names) > 1 else "", **_notes(entry)}
     port = whole(entry.get(*_PORT))
     ports = (
         (Port(port, line(entry.get(*_PROTOCOL)).lower() or "tcp", line(entry.get(*_SERVICE))),)
@@ -175,9 +174,7 @@ def host_records(entry: Entry, once: Once) -> tuple[FindingsRecord, ...]:
         hostname="" if own else hostname,
         ips=tuple(dict.fromkeys(ip for ip in (address, own) if ip)),
         mac=mac_address(entry.get(*_MAC)),
-        operating_systems=tuple(
-            dict.fromkeys(line(part) for part in _PARTS.split(entry.get(*_SYSTEMS)) if part.strip())
-        ),
+        operating_systems=_systems(entry),
         description="\n".join(f"{label}: {value}" for label, value in told.items() if value)[:FIELD_LIMIT],
         ports=ports,
     )
@@ -213,7 +210,8 @@ def _severity(entry: Entry) -> tuple[Severity, tuple[Caution, ...]]:
         return severity, ()
     if number is not None and 0 <= number <= _HIGHEST:
         return severity_of_score(number), ()
-    message = f'The severity "{word[:40]}" was read as Informational.'
+    told = f'The severity "{line(word, 40)}"' if word else "A weakness without a severity"
+    message = f"{told} was read as Informational."
     return Severity.INFORMATIONAL, (Caution("UNKNOWN_SEVERITY", message),)
 
 
@@ -230,8 +228,14 @@ def _asset(entry: Entry, where: Place, once: Once) -> Asset | None:
             name=name,
             hostname="" if ip_address(hostname) else hostname,
             ips=(address,) if address else (),
+            mac=mac_address(entry.get(*_MAC)),
+            operating_systems=_systems(entry),
         ),
     )
+
+
+def _systems(entry: Entry) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(line(part) for part in _PARTS.split(entry.get(*_SYSTEMS)) if part.strip()))
 
 
 def _location(name: str, asset: Asset) -> str:
@@ -241,8 +245,5 @@ def _location(name: str, asset: Asset) -> str:
 
 def _notes(entry: Entry) -> dict[str, str]:
     told = {label: without_credentials(entry.get(*names)) for label, names in _NOTES.items()}
-    return {**told, **_extra(entry)}
-
-
-def _extra(entry: Entry) -> dict[str, str]:
-    return {name: shown_field(name, value) for name, value in entry.extra().items()}
+    others = unchosen(entry, *_CHOICES) | entry.extra()
+    return told | {name: shown_field(name, value) for name, value in others.items()}

@@ -1,7 +1,7 @@
 """Reads the full action report of Pentera: a row for each thing that it did, with the severity of what came of it.
 
-What came to nothing is no finding. Columns were taken from the one public sample and from public readers; `Parameters` is
-JSON (`{"host": "192.0.2.1"}`) or a list of `Host: 192.0.2.1`.
+What came to nothing is no finding. Columns were taken from the one public sample and from public readers; `Parameters`
+is JSON (`{"host": "192.0.2.1"}`) or a list of `Host: 192.0.2.1`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from services.importer.formats.kit.credentials import shown_field
+from services.importer.formats.kit.credentials import shown_field, told_of
 from services.importer.formats.kit.csv import Row, header_of, walk_csv
 from services.importer.formats.kit.entries import one_of, shown
 from services.importer.formats.kit.format import ByteStream, Format, Item, RecordError
@@ -44,9 +44,10 @@ _DONE = frozenset({"success", "succeeded", "successful", "done", "completed", ""
 
 _HOST = frozenset({"host", "hosts", "target", "targets", "ip", "ips", "address", "hostname", "machine", "computer"})
 _USER = frozenset({"user", "username", "account"})
-_PAIR = re.compile(r"\s*(\w[\w .-]{0,60}?)\s*[:=]\s*(.*)")
-_NEXT_PAIR = re.compile(r"[,;]\s*(?=\w[\w .-]{0,60}?\s*[:=])|[\r\n]+")
-_LIST = re.compile(r"[,;\s]+")
+# Quotes and braces are those of JSON that is cut or not quite right.
+_PAIR = re.compile(r"""[\s{"']{0,8}(\w[\w .-]{0,60}?)["']?\s*[:=]\s*(.*)""")
+_NEXT_PAIR = re.compile(r"""[,;]\s*(?=["']?\w[\w .-]{0,60}?["']?\s*[:=])|[\r\n]+""")
+_LIST = re.compile(r"""[,;\s"'\[\]]+""")
 # The user and domain of a captured handshake, or the user of a dumped hash, before the hashes themselves.
 _HASH_OWNER = re.compile(r"([^\s:]{1,256})::([^\s:]{0,256}):|([^\s:]{1,256}):\d{1,10}:[0-9A-Fa-f]{32}:")
 _DEPTH_LIMIT = 100
@@ -64,7 +65,7 @@ class Parameters(NamedTuple):
         return "\n".join(f"{name}: {shown_field(name, value)}" for name, value in self.pairs if value)
 
     def account(self) -> str:
-        """Whose account it was, `domain\\user` where both are known."""
+        """Whose account it was, with its domain where that is known."""
         if users := self.of(_USER):
             domain = next(iter(self.of(frozenset({"domain"}))), "")
             return line(f"{domain}\\{users[0]}" if domain else users[0])
@@ -120,13 +121,15 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
         AffectedAsset(finding=finding.key, asset=asset.ref, port=port, protocol="tcp" if port else "", notes=told_notes)
         for asset in assets
     )
-    return (*assets, finding, *affected, *cautions, *raw.cautions)
+    records: tuple[FindingsRecord, ...] = (*assets, finding, *affected)
+    return (*records, *cautions, *told_of(records, SOURCE), *raw.cautions)
 
 
 def _notes(row: Row, parameters: Parameters) -> dict[str, str]:
     return {
         "Time": row.get("Time"),
         "Duration": row.get("Duration"),
+        "Status": "" if row.get("Status").lower() in _DONE else row.get("Status"),
         "Parameters": parameters.told(),
         **{name: shown_field(name, value) for name, value in row.extra().items()},
     }
@@ -159,8 +162,8 @@ def _parameters(text: str) -> Parameters:
     for part in _NEXT_PAIR.split(text):
         found = _PAIR.fullmatch(part)
         name, value = (found[1], found[2]) if found else ("", part)
-        if value.strip():
-            pairs.append((line(name).lower() or "parameter", value.strip()))
+        if value := value.strip(" \t\"'{}"):
+            pairs.append((line(name).lower() or "parameter", value))
     return Parameters(tuple(pairs))
 
 

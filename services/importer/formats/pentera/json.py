@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from services.importer.formats.kit.addresses import ip_address
-from services.importer.formats.kit.credentials import shown_field, without_credentials
+from services.importer.formats.kit.credentials import shown_field, told_of, without_credentials
 from services.importer.formats.kit.entries import ObjectEntry, one_of, plain_names, shown, walk_objects
 from services.importer.formats.kit.format import ByteStream, Format, Item, RecordError
 from services.importer.formats.kit.identifiers import cves_in, cwes_in
 from services.importer.formats.kit.json import member_paths
-from services.importer.formats.kit.members import Members, members_of, text
+from services.importer.formats.kit.members import Members, each, members_of, text
 from services.importer.formats.kit.node import Node
 from services.importer.formats.kit.values import (
     FIELD_LIMIT,
@@ -31,7 +31,15 @@ from services.importer.formats.kit.values import (
     whole,
 )
 from services.importer.formats.pentera.findings import PLACES_LIMIT, SOURCE, host_asset, severity_of, techniques_in
-from services.importer.targets.findings.records import AffectedAsset, Asset, Finding, FindingsRecord, Port, Severity
+from services.importer.targets.findings.records import (
+    AffectedAsset,
+    Asset,
+    Caution,
+    Finding,
+    FindingsRecord,
+    Port,
+    Severity,
+)
 
 _HOSTS = "hosts[]"
 _ITEMS = frozenset({_HOSTS, "vulnerabilities[]", "achievements[]"})
@@ -68,11 +76,11 @@ def walk(stream: ByteStream) -> Iterator[Item]:
 def read(raw: Node) -> tuple[FindingsRecord, ...]:
     members = members_of(raw.value)
     extra = {name: shown_field(name, value) for name, value in ObjectEntry(members, _KNOWN).extra().items()}
-    records = (one_of(raw.once, _host(members, extra)),) if raw.path == _HOSTS else _result(raw, members, extra)
-    return (*records, *raw.cautions)
+    records = _host(raw, members, extra) if raw.path == _HOSTS else _result(raw, members, extra)
+    return (*records, *told_of(records, SOURCE), *raw.cautions)
 
 
-def _host(members: Members, extra: dict[str, str]) -> Asset:
+def _host(raw: Node, members: Members, extra: dict[str, str]) -> tuple[FindingsRecord, ...]:
     address, target = ip_address(text(members, "ip")), line(text(members, "target"))
     hostname = line(text(members, "hostname"))
     name = hostname or address or target
@@ -81,27 +89,34 @@ def _host(members: Members, extra: dict[str, str]) -> Asset:
         raise RecordError("MISSING_FIELD", "target", "The host has neither name nor address.", ref)
     told = {"Domain": shown(members.get("domain")), "Vendor": text(members, "vendor"), **extra}
     system = line(text(members, "os_name", "os_type"))
-    return Asset(
+    ports, unread = _ports(members)
+    asset = Asset(
         ref=ref,
         name=name,
         hostname="" if ip_address(hostname) else hostname,
         ips=tuple(dict.fromkeys(ip for ip in (address, ip_address(target)) if ip)),
         operating_systems=(system,) if system else (),
         description="\n".join(f"{label}: {value}" for label, value in told.items() if value)[:FIELD_LIMIT],
-        ports=_ports(members),
+        ports=ports,
     )
+    cautions = (
+        Caution("INVALID_PORT", f'The port "{line(port, 40)}" of a host was not understood.') for port in unread
+    )
+    return (one_of(raw.once, asset), *cautions)
 
 
-def _ports(members: Members) -> tuple[Port, ...]:
-    services = members.get("services")
-    return tuple(
-        Port(number, line(text(service, "transport")).lower() or "tcp", line(text(service, "name")))
-        for service in (services if isinstance(services, list) else [services])
-        if isinstance(service, dict)
-        and (number := whole(text(service, "port"))) is not None
-        and number <= PORT_MAX
-        and text(service, "state").lower() not in _CLOSED
-    )
+def _ports(members: Members) -> tuple[tuple[Port, ...], list[str]]:
+    """The open ports of a host, and those that are no numbers."""
+    ports: list[Port] = []
+    unread: list[str] = []
+    for service in each(members, "services"):
+        told = text(service, "port")
+        number = whole(told)
+        if number is None or number > PORT_MAX:
+            unread.append(told)
+        elif text(service, "state").lower() not in _CLOSED:
+            ports.append(Port(number, line(text(service, "transport")).lower() or "tcp", line(text(service, "name"))))
+    return tuple(ports), unread
 
 
 def _result(raw: Node, members: Members, extra: dict[str, str]) -> tuple[FindingsRecord, ...]:
@@ -109,7 +124,6 @@ def _result(raw: Node, members: Members, extra: dict[str, str]) -> tuple[Finding
     if not title:
         raise RecordError("MISSING_FIELD", "name", "The vulnerability has no name.", text(members, "id"))
     severity, cautions = severity_of(text(members, "severity"))
-    finding = one_of(raw.once, _finding(members, title, severity))
     told_port = text(members, "port")
     number = whole(told_port)
     port = number if number is not None and number <= PORT_MAX else 0
@@ -120,8 +134,10 @@ def _result(raw: Node, members: Members, extra: dict[str, str]) -> tuple[Finding
         "Id": text(members, "id"),
         **extra,
     }
-    notes = "\n".join(f"{label}: {value}" for label, value in told.items() if value)[:TEXT_LIMIT]
     refs, assets = _places(raw, members)
+    # What belongs to a place is kept with the finding where there is none.
+    finding = one_of(raw.once, _finding(members, title, severity, {} if refs else told))
+    notes = "\n".join(f"{label}: {value}" for label, value in told.items() if value)[:TEXT_LIMIT]
     affected = (
         AffectedAsset(
             finding=finding.key,
@@ -135,7 +151,7 @@ def _result(raw: Node, members: Members, extra: dict[str, str]) -> tuple[Finding
     return (*assets, finding, *affected, *cautions)
 
 
-def _finding(members: Members, title: str, severity: Severity) -> Finding:
+def _finding(members: Members, title: str, severity: Severity, fields: dict[str, str]) -> Finding:
     summary, insight, remediation = (
         without_credentials(text(members, name)) for name in ("summary", "insight", "remediation")
     )
@@ -149,7 +165,7 @@ def _finding(members: Members, title: str, severity: Severity) -> Finding:
         source=SOURCE,
         cves=cves_in([title, summary, insight]),
         cwes=cwes_in([title, summary, insight]),
-        fields=custom_fields({"severity": text(members, "severity"), "priority": text(members, "priority")}),
+        fields=custom_fields({"severity": text(members, "severity"), "priority": text(members, "priority"), **fields}),
         tags=techniques_in(f"{title} {summary}"),
     )
 
