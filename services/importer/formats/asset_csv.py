@@ -34,6 +34,7 @@ _STATE = ("state", "port state")
 _HOST_STATE = ("host status", "host state", "status")
 _SERVICE = ("service", "service name")
 _VERSION = (("product", "service product"), ("version", "service version"), ("extra info", "extrainfo"))
+_OF_PORTS = (*_PORTS, *_PORT, *_PROTOCOL, *_STATE, *_SERVICE, *(name for names in _VERSION for name in names))
 _KNOWN = frozenset(
     {
         *_NAME, *_HOSTNAME, *_ADDRESSES, *_MAC, *_NETBIOS, *_SYSTEMS, *_TYPE, *_DESCRIPTION, *_TAGS, *_PORTS, *_PORT,
@@ -82,15 +83,16 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
     row: Row = raw.value
     if row.get(*_HOST_STATE).lower() == "down":
         return (Caution("HOST_DOWN_LEFT_OUT", "Hosts that are down are left out."), *raw.cautions)
-    ips = tuple(
-        dict.fromkeys(ip for name in _ADDRESSES for text in _LIST.split(row.get(name)) if (ip := ip_address(text)))
-    )
+    told = [text for cell in row.cells(_ADDRESSES) for text in _LIST.split(cell)]
+    ips = tuple(dict.fromkeys(filter(None, map(ip_address, told))))
     hostname = line(row.get(*_HOSTNAME))
     name = line(row.get(*_NAME)) or hostname or (ips[0] if ips else line(row.get(*_ADDRESSES)))
     if not name:
         raise RecordError("MISSING_FIELD", "name", "The row has neither name nor address.", " ".join(row.extra()))
     address = ip_address(name)
-    ports, notes = _ports(row)
+    # What many hosts have in common is read once.
+    ports, notes = raw.once(("ports", *row.cells(_OF_PORTS)), lambda: _ports(row))
+    systems, tags = row.get(*_SYSTEMS), row.get(*_TAGS)
     description, cut = _description(row)
     asset = Asset(
         ref=name,
@@ -99,13 +101,13 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
         ips=(address, *(ip for ip in ips if ip != address)) if address else ips,
         mac=mac_address(row.get(*_MAC)),
         netbios=line(row.get(*_NETBIOS)),
-        operating_systems=_phrases(row.get(*_SYSTEMS)),
+        operating_systems=raw.once(("phrases", systems), lambda: _phrases(systems)),
         type=line(row.get(*_TYPE)),
         description=description,
         ports=ports,
-        tags=_phrases(row.get(*_TAGS)),
+        tags=raw.once(("phrases", tags), lambda: _phrases(tags)),
     )
-    return (raw.once(("asset", repr(asset)), lambda: asset), *notes, *cut, *raw.cautions)
+    return (raw.once.same(asset), *notes, *cut, *raw.cautions)
 
 
 def _phrases(text: str) -> tuple[str, ...]:
@@ -153,7 +155,7 @@ def _port(text: str) -> Port | None:
 def _description(row: Row) -> tuple[str, list[Caution]]:
     """What the row says besides, a line each; cut where it is longer than a description may be."""
     extra = (f"{label}: {line(text)}" for label, text in row.extra().items())
-    text = "\n".join((*filter(None, (row.get(*_DESCRIPTION),)), *extra))
+    text = "\n".join(filter(None, (row.get(*_DESCRIPTION), *extra)))
     if len(text) <= NAME_LIMIT:
         return text, []
     return text[:NAME_LIMIT], [Caution("TEXT_CUT", f"A description was cut to {NAME_LIMIT} characters.")]

@@ -63,6 +63,8 @@ _KNOWN = {
     "date": ("date", "time", "timestamp", "executed at", "start time"),
     "user": ("user", "username"),
 }
+_LABELLED = {name.replace("_", " ").capitalize(): names for name, names in _KNOWN.items()}
+_OF_FINDING = (_TECHNIQUE, _KNOWN["tactic"], _SEVERITY, _DESCRIPTION, _ADVICE, _REFERENCES)
 _ALL = (*_TITLE, *_TECHNIQUE, *_OUTCOME, *_SEVERITY, *_HOST, *_ADDRESS, *_DESCRIPTION, *_ADVICE, *_REFERENCES, *_OUTPUT,
         *(name for names in _KNOWN.values() for name in names))  # fmt: skip
 _PLAIN = frozenset(map(_plain, _ALL))
@@ -84,15 +86,24 @@ _OUTCOMES = (
 )
 
 
-class Test:
+class _Object:
     """One test on one host: its values by plain names, and those that nobody knows by the names they have."""
 
     def __init__(self, values: dict[str, str], extra: dict[str, str]) -> None:
-        self._values, self.extra = values, extra
+        self._values, self._extra = values, extra
 
-    def get(self, names: tuple[str, ...]) -> str:
+    def get(self, *names: str) -> str:
         """The value of the first of these names that has one."""
-        return next((value for name in names if (value := self._values.get(_plain(name), ""))), "")
+        for name in names:
+            if value := self._values.get(_plain(name)):
+                return value
+        return ""
+
+    def extra(self) -> dict[str, str]:
+        return self._extra
+
+
+Test = Row | _Object
 
 
 def sniff_csv(head: bytes) -> bool:
@@ -110,9 +121,7 @@ def _wanted(head: bytes) -> list[set[str]]:
 
 
 def read_row(raw: Node) -> tuple[FindingsRecord, ...]:
-    row: Row = raw.value
-    values = {plain: value for name in _ALL if (value := row.get(name)) and (plain := _plain(name))}
-    return _records(Test(values, row.extra()), raw)
+    return _records(raw.value, raw)
 
 
 def sniff_json(head: bytes) -> bool:
@@ -177,7 +186,7 @@ def read_object(raw: Node) -> tuple[FindingsRecord, ...]:
                 values.setdefault(_plain(name), shown)
             else:
                 extra[name] = shown
-    return _records(Test(values, extra), raw)
+    return _records(_Object(values, extra), raw)
 
 
 def _shown(value: object) -> str:
@@ -190,38 +199,38 @@ def _shown(value: object) -> str:
 
 
 def _records(test: Test, raw: Node) -> tuple[FindingsRecord, ...]:
-    title = line(test.get(_TITLE) or test.get(_TECHNIQUE), TITLE_LIMIT)
+    title = line(test.get(*_TITLE) or test.get(*_TECHNIQUE), TITLE_LIMIT)
     if not title:
         raise RecordError("MISSING_FIELD", "title", "The test has no title.")
     severity, cautions = _severity(test)
-    asset, output = _asset(test, raw.once), test.get(_OUTPUT)
+    asset, output, outcome, extra = _asset(test, raw.once), test.get(*_OUTPUT), test.get(*_OUTCOME), test.extra()
     # What belongs to a host is kept with the finding where no host is named.
-    fields = {} if asset else {"outcome": test.get(_OUTCOME), "output": output}
-    finding = _finding(test, title, severity, fields)
-    finding = raw.once(("finding", repr(finding)), lambda: finding)
+    of_host = {} if asset else {"outcome": outcome, "output": output}
+    texts = tuple([test.get(*names) for names in _OF_FINDING])
+    finding = raw.once(
+        ("finding", title, severity, *texts, *of_host.items(), *extra.items()),
+        lambda: _finding(title, severity, texts, of_host, extra),
+    )
     if asset is None:
         return (finding, *cautions, *raw.cautions)
     proof = (evidence("Output", output),) if output else ()
-    told = {
-        "Outcome": test.get(_OUTCOME),
-        **{name.replace("_", " ").capitalize(): test.get(names) for name, names in _KNOWN.items()},
-    }
-    notes = "\n".join(f"{name}: {value}" for name, value in (told | test.extra).items() if value)
+    told = {"Outcome": outcome, **{label: test.get(*names) for label, names in _LABELLED.items()}, **extra}
+    notes = "\n".join([f"{label}: {value}" for label, value in told.items() if value])
     affected = AffectedAsset(finding=finding.key, asset=asset.ref, notes=notes[:TEXT_LIMIT], evidence=proof)
     return (asset, finding, affected, *cautions, *cautions_of(proof), *raw.cautions)
 
 
 def _severity(test: Test) -> tuple[Severity, tuple[Caution, ...]]:
-    word = test.get(_SEVERITY)
+    word = test.get(*_SEVERITY)
     if (severity := severity_of_word(word)) is not None:
         return severity, ()
     message = f'The severity "{line(word, 40)}" was read by the outcome.'
     cautions = (Caution("UNKNOWN_SEVERITY", message),) if word else ()
-    outcome = test.get(_OUTCOME)[:TITLE_LIMIT]
+    outcome = test.get(*_OUTCOME)[:TITLE_LIMIT]
     for pattern, severity in _OUTCOMES:
         if pattern.search(outcome):
             return severity, cautions
-    prevented, detected = (test.get(_KNOWN[name]).lower() for name in ("prevented", "detected"))
+    prevented, detected = (test.get(*_KNOWN[name]).lower() for name in ("prevented", "detected"))
     if prevented in _YES:
         return Severity.INFORMATIONAL, cautions
     if detected in _YES:
@@ -235,33 +244,33 @@ def _severity(test: Test) -> tuple[Severity, tuple[Caution, ...]]:
 _YES, _NO = frozenset({"true", "yes", "1", "y"}), frozenset({"false", "no", "0", "n"})
 
 
-def _finding(test: Test, title: str, severity: Severity, fields: dict[str, str]) -> Finding:
-    technique, references = test.get(_TECHNIQUE), test.get(_REFERENCES)
-    description = test.get(_DESCRIPTION)
-    tags = (technique, test.get(_KNOWN["tactic"]))
-    told = {"technique": technique, "tactic": tags[1], "severity": test.get(_SEVERITY)}
+def _finding(
+    title: str, severity: Severity, texts: tuple[str, ...], of_host: dict[str, str], extra: dict[str, str]
+) -> Finding:
+    technique, tactic, word, description, advice, references = texts
+    told = {"technique": technique, "tactic": tactic, "severity": word}
     return Finding(
         key=finding_key(None, title),
         number=title_number(title),
         title=title,
         severity=severity,
         description=description[:TEXT_LIMIT],
-        recommendations=test.get(_ADVICE)[:TEXT_LIMIT],
+        recommendations=advice[:TEXT_LIMIT],
         references=references[:TEXT_LIMIT],
         source=SOURCE,
         cves=cves_in([title, description, references]),
         cwes=cwes_in([description, references]),
-        fields=custom_fields(fields | told | test.extra),
-        tags=tuple(line(tag) for tag in tags if tag),
+        fields=custom_fields(of_host | told | extra),
+        tags=tuple(line(tag) for tag in (technique, tactic) if tag),
     )
 
 
 def _asset(test: Test, once: Once) -> Asset | None:
-    name, address = line(test.get(_HOST)), ip_address(test.get(_ADDRESS))
+    name, address = line(test.get(*_HOST)), ip_address(test.get(*_ADDRESS))
     own = ip_address(name)
     if not name and not address:
         return None
-    system, mac = line(test.get(_KNOWN["operating_system"])), mac_address(test.get(_KNOWN["mac"]))
+    system, mac = line(test.get(*_KNOWN["operating_system"])), mac_address(test.get(*_KNOWN["mac"]))
     return once(
         ("host", name, address, system, mac),
         lambda: Asset(

@@ -15,7 +15,7 @@ from services.importer.formats.kit.format import ByteStream, Format, Item, Recor
 from services.importer.formats.kit.looks import xml_root
 from services.importer.formats.kit.members import Members, each, inner, text
 from services.importer.formats.kit.node import Node
-from services.importer.formats.kit.trees import all_text, text_of, walk_trees
+from services.importer.formats.kit.trees import all_text, elements_at, text_of, walk_trees
 from services.importer.formats.kit.values import URL_LIMIT, line
 from services.importer.targets.findings.records import FindingsRecord
 
@@ -82,7 +82,7 @@ def _issue(element: Element, told: Members) -> Members:
 
 def _infos(element: Element) -> Iterator[Members]:
     """Names and values, which older versions write as an attribute and text."""
-    for info in element.iterfind("extrainformation/info"):
+    for info in elements_at(element, "extrainformation/info"):
         yield {
             "name": text_of(info, "name") or info.get("name", ""),
             "value": text_of(info, "value") or info.get("value", "") or (info.text or "").strip(),
@@ -90,7 +90,7 @@ def _infos(element: Element) -> Iterator[Members]:
 
 
 def _proofs(element: Element) -> Iterator[Members]:
-    for proof in element.iterfind("proofs/proof"):
+    for proof in elements_at(element, "proofs/proof"):
         yield {
             "name": text_of(proof, "key") or proof.get("key", ""),
             "value": text_of(proof, "value") or all_text(proof),

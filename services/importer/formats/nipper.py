@@ -20,7 +20,7 @@ from services.importer.formats.kit.identifiers import cves_in
 from services.importer.formats.kit.looks import xml_root
 from services.importer.formats.kit.node import Node
 from services.importer.formats.kit.severity import severity_of_score, severity_of_word
-from services.importer.formats.kit.trees import all_text, text_of, walk_trees
+from services.importer.formats.kit.trees import all_text, elements_at, walk_trees
 from services.importer.formats.kit.values import (
     NAME_LIMIT,
     TEXT_LIMIT,
@@ -53,6 +53,7 @@ _VECTOR_AND_SCORE = re.compile(
     r"(?P<vector>[A-Za-z0-9.]{1,10}:[A-Za-z0-9:./]{1,200})?[\s(]{0,20}(?P<base>\d{1,2}(?:\.\d)?)?\)?"
 )
 _SYSTEMS = {"v2": "cvss2", "v3": "cvss3_1", "v4": "cvss4"}
+_RATINGS = ("rating", "impact", "ease", "fix", "cvssv2-environmental")
 _PIECES = frozenset({"EASE", "FINDING", "IMPACT", "RECOMMENDATION", "SUMMARY"})
 _FIELD_LIMIT = 16_384
 
@@ -94,36 +95,42 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
 
 def _issue(raw: Node, section: Element) -> tuple[FindingsRecord, ...]:
     """A finding of the security audit."""
-    title = _title(section)
-    ratings = section.find("issuedetails/ratings")
-    told = {each.tag.lower(): all_text(each) for each in (ratings if ratings is not None else ())}
-    scores = _rated(ratings) if ratings is not None else ()
-    texts = _pieces(section)
-    finding, impact, ease = (texts.get(name, "") for name in ("FINDING", "IMPACT", "EASE"))
-    ref = section.get("ref", "").strip()
-    fields = {"part": raw.above[0] if raw.above else "", "finding_id": text_of(section, ".//FindingID")}
-    fields |= {name: told.get(name, "") for name in ("rating", "impact", "ease", "fix", "cvssv2-environmental")}
-    severity, cautions = _severity(told.get("rating", ""), scores, title)
-    found = Finding(
-        key=finding_key("" if _NUMBERED.fullmatch(ref) else ref, title),
-        number=title_number(title),
-        title=title,
-        severity=severity,
-        description=paragraphs(finding, impact, ease)[:TEXT_LIMIT],
-        recommendations=texts.get("RECOMMENDATION", "")[:TEXT_LIMIT],
-        source=SOURCE,
-        cves=cves_in((title,)),
-        scores=scores,
-        fields=_filled(fields),
+    title, ref = _title(section), section.get("ref", "").strip()
+    ratings = tuple(
+        (each.tag.lower(), all_text(each), each.get("score", ""))
+        for each in elements_at(section, "issuedetails/ratings/*")
     )
-    devices = [_asset(raw, device) for device in section.iterfind("issuedetails/devices/device")]
-    return (*_placed(raw, found, devices, finding), *cautions)
+    texts = _pieces(section)
+    named = {"part": raw.above[0] if raw.above else "", "finding_id": all_text(next(section.iter("FindingID"), None))}
+
+    def make() -> tuple[Finding, tuple[Caution, ...]]:
+        told = {name: text for name, text, _ in ratings}
+        scores = _rated(ratings)
+        severity, cautions = _severity(told.get("rating", ""), scores, title)
+        found = Finding(
+            key=finding_key("" if _NUMBERED.fullmatch(ref) else ref, title),
+            number=title_number(title),
+            title=title,
+            severity=severity,
+            description=paragraphs(*(texts.get(name, "") for name in ("FINDING", "IMPACT", "EASE")))[:TEXT_LIMIT],
+            recommendations=texts.get("RECOMMENDATION", "")[:TEXT_LIMIT],
+            source=SOURCE,
+            cves=cves_in((title,)),
+            scores=scores,
+            fields=_filled(named | {name: told.get(name, "") for name in _RATINGS}),
+        )
+        return found, cautions
+
+    # One issue may have a section for each group of devices.
+    found, cautions = raw.once(("issue", title, ref, ratings, *named.values(), *texts, *texts.values()), make)
+    devices = [_asset(raw, device) for device in elements_at(section, "issuedetails/devices/device")]
+    return (*_placed(found, devices, texts.get("FINDING", "")), *cautions)
 
 
 def _vulnerability(raw: Node, section: Element) -> tuple[FindingsRecord, ...]:
     """A CVE of the vulnerability audit."""
     title = _title(section)
-    told = {line(each.get("label", "")): all_text(each) for each in section.iterfind("infobox/infodata")}
+    told = {line(each.get("label", "")): all_text(each) for each in elements_at(section, "infobox/infodata")}
     scores = _labelled(told)
     severity, cautions = _severity(told.get("Rating", "") or told.get("Severity", ""), scores, title)
     links = (all_text(link) for link in section.iter("weblink"))
@@ -141,7 +148,7 @@ def _vulnerability(raw: Node, section: Element) -> tuple[FindingsRecord, ...]:
     )
     names = [each.get("name", "") for each in section.iter("device")] or _named(section)
     devices = [_asset(raw, Element("device", name=name)) for name in names if name.strip()]
-    return (*_placed(raw, found, devices, ""), *cautions)
+    return (*_placed(raw.once.same(found), devices, ""), *cautions)
 
 
 def _title(section: Element) -> str:
@@ -151,9 +158,8 @@ def _title(section: Element) -> str:
     return title
 
 
-def _placed(raw: Node, found: Finding, devices: list[Asset], proof: str) -> Iterator[FindingsRecord]:
-    # One issue may have a section for each group of devices.
-    yield raw.once(("finding", repr(found)), lambda: found)
+def _placed(found: Finding, devices: list[Asset], proof: str) -> Iterator[FindingsRecord]:
+    yield found
     pieces = (evidence("Finding", proof),) if proof else ()
     for asset in devices:
         yield asset
@@ -172,9 +178,9 @@ def _severity(rating: str, scores: tuple[Score, ...], title: str) -> tuple[Sever
     return Severity.INFORMATIONAL, (Caution("UNKNOWN_SEVERITY", message),)
 
 
-def _rated(ratings: Element) -> tuple[Score, ...]:
-    """Scores of elements like `cvssv2-base` and `cvssv2-temporal`, with the vector as text."""
-    parts = {each.tag.lower(): (all_text(each), each.get("score", "")) for each in ratings}
+def _rated(ratings: tuple[tuple[str, str, str], ...]) -> tuple[Score, ...]:
+    """Scores of elements like `cvssv2-base` and `cvssv2-temporal`: each its name, the vector, the score."""
+    parts = {name: (vector, base) for name, vector, base in ratings}
     made = (
         score(system, *parts[f"cvss{version}-base"], *parts.get(f"cvss{version}-temporal", ("", "")))
         for version, system in _SYSTEMS.items()
@@ -200,42 +206,44 @@ def _labelled(told: dict[str, str]) -> tuple[Score, ...]:
 def _named(section: Element) -> list[str]:
     """The devices that a section "Affected Device" names."""
     names: list[str] = []
-    for inner in section.iterfind("section"):
+    for inner in section.findall("section"):
         if "device" in inner.get("title", "").lower():
             listed = (_DEVICE_IN_LIST.fullmatch(all_text(each)) for each in inner.iter("listitem"))
             names += [found[1] for found in listed if found]
-            names += _DEVICE_IN_SENTENCE.findall(" ".join(map(all_text, inner.iterfind("text"))))
+            names += _DEVICE_IN_SENTENCE.findall(" ".join(map(all_text, inner.findall("text"))))
     return names
 
 
 def _asset(raw: Node, device: Element) -> Asset:
-    name = line(device.get("name", ""))
-    if not name:
-        raise RecordError("MISSING_FIELD", "name", "The device has no name.")
-    kind, system = line(device.get("type", "")), line(f"{device.get('os', '')} {device.get('osversion', '')}")
-    systems = (system,) if device.get("os", "").strip() else ()
-    ip = ip_address(name)
-    return raw.once(
-        ("asset", name, kind, *systems),
-        lambda: Asset(
+    told = device.get("name", ""), device.get("type", ""), device.get("os", "").strip()
+    version = device.get("osversion", "") if told[-1] else ""
+
+    def make() -> Asset:
+        name, kind, system = map(line, told)
+        if not name:
+            raise RecordError("MISSING_FIELD", "name", "The device has no name.")
+        ip = ip_address(name)
+        return Asset(
             ref=name,
             name=name,
             hostname="" if ip else name,
             ips=(ip,) if ip else (),
-            operating_systems=systems,
+            operating_systems=(line(f"{system} {version}"),) if system else (),
             type="Network Device",
             description=kind,
-        ),
-    )
+        )
+
+    return raw.once(("asset", *told, version), make)
 
 
 def _pieces(section: Element) -> dict[str, str]:
     """What is written in the sections inside, by their reference or title."""
     found: dict[str, str] = {}
-    for inner in section.iterfind("section"):
+    for inner in section.findall("section"):
         if names := _PIECES & {inner.get("ref", ""), inner.get("title", "").upper()}:
             name = min(names)
-            found[name] = paragraphs(found.get(name, ""), _written(inner))
+            written = _written(inner)
+            found[name] = paragraphs(found[name], written) if name in found else written
     return found
 
 
@@ -244,7 +252,7 @@ def _written(section: Element) -> str:
     blocks = []
     for child in section:
         if child.tag == "list":
-            blocks.append("\n".join(f"- {line(all_text(item), _FIELD_LIMIT)}" for item in child.iterfind("listitem")))
+            blocks.append("\n".join(f"- {line(all_text(item), _FIELD_LIMIT)}" for item in child.findall("listitem")))
         elif child.tag == "table":
             blocks.append(_table(child))
         elif child.tag == "section":
@@ -255,13 +263,13 @@ def _written(section: Element) -> str:
 
 
 def _table(table: Element) -> str:
-    rows = [[line(all_text(each), _FIELD_LIMIT) for each in table.iterfind("headings/heading")]]
-    rows += ([_cell(cell) for cell in row] for row in table.iterfind("tablebody/tablerow"))
+    rows = [[line(all_text(each), _FIELD_LIMIT) for each in elements_at(table, "headings/heading")]]
+    rows += ([_cell(cell) for cell in row] for row in elements_at(table, "tablebody/tablerow"))
     return "\n".join([table.get("title", ""), *(" | ".join(row) for row in rows if row)]).strip()
 
 
 def _cell(cell: Element) -> str:
-    return ", ".join(map(all_text, cell.iterfind("item"))) or all_text(cell)
+    return ", ".join(map(all_text, cell.findall("item"))) or all_text(cell)
 
 
 def _filled(fields: dict[str, str]) -> dict[str, str]:

@@ -25,7 +25,6 @@ from services.importer.formats.kit.entries import (
     ObjectEntry,
     beginning,
     entry_of,
-    one_of,
     plain_names,
     shown,
     unchosen,
@@ -157,7 +156,7 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
     told = {label: entry.get(*names) for label, names in _NOTES.items()} | unchosen(entry, *_CHOICES) | entry.extra()
     # What belongs to a host is kept with the finding where no host is named.
     fields = {} if hosts else told | {"Output": output}
-    finding = one_of(raw.once, _finding(entry, title, severity, fields))
+    finding = raw.once.same(_finding(entry, title, severity, fields))
     pieces = (evidence("Output", output),) if output else ()
     notes = "\n".join(f"{label}: {value}" for label, value in told.items() if value)
     places = (record for host in hosts for record in _place(finding.key, host, entry, notes, pieces, raw.once))
@@ -202,7 +201,7 @@ def _place(
 ) -> tuple[Asset, AffectedAsset]:
     """The asset that a host is, and where on it the finding is; what a host lacks, the finding may say for all."""
     where = place(host.get(*_NAME))
-    asset = one_of(once, _asset(host, where.name))
+    asset = once.same(_asset(host, where.name))
     told = _PORT_TEXT.match(host.get(*_PORT) or entry.get(*_PORT))
     number = whole(told[1]) if told else None
     port = number if number is not None and number <= PORT_MAX else where.port

@@ -77,6 +77,8 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
     if not title:
         raise RecordError("MISSING_FIELD", "title", "The row has no title.", line(row.get(*_DESCRIPTION)))
     notes = list(raw.cautions)
+    cves, cwes, scores = cves_in([row.get("cve")]), _weaknesses(row.get("cwe")), _scores(row.get("cvss_temporal"))
+    is_read = {"cve": bool(cves), "cwe": bool(cwes), "cvss_temporal": any(each.vector for each in scores)}
     finding = Finding(
         key=finding_key(None, title),
         number=title_number(title),
@@ -86,10 +88,10 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
         recommendations=_text(row, _RECOMMENDATIONS, notes),
         references=_text(row, _REFERENCES, notes),
         source=SOURCE,
-        cves=cves_in([row.get("cve")]),
-        cwes=_weaknesses(row.get("cwe")),
-        scores=_scores(row.get("cvss_temporal")),
-        fields=_fields(row, notes),
+        cves=cves,
+        cwes=cwes,
+        scores=scores,
+        fields=_fields(row, is_read, notes),
         tags=tuple(_parts(row.get("tags"))),
     )
     places = dict.fromkeys(_parts(row.get(*_ASSETS), URL_LIMIT))
@@ -100,7 +102,7 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
 
 
 def _affected(raw: Node, key: str, text: str) -> tuple[Asset, AffectedAsset]:
-    where = place(text)
+    where = raw.once(("place", text), lambda: place(text))
     name = where.name or line(text)
     asset = raw.once(("asset", name), lambda: _asset(name))
     return asset, AffectedAsset(
@@ -143,8 +145,11 @@ def _scores(text: str) -> tuple[Score, ...]:
     return (found,) if found else ()
 
 
-def _fields(row: Row, notes: list[Caution]) -> dict[str, str]:
-    """Custom fields: the columns that nobody knows, the status and the category."""
+def _fields(row: Row, is_read: dict[str, bool], notes: list[Caution]) -> dict[str, str]:
+    """Custom fields: the columns that nobody knows, the status and the category.
+
+    What could not be read stays as it is written; so does a number that names no version of CVSS.
+    """
     fields = row.extra()
     if status := row.get("status"):
         known = _STATUSES.get(" ".join(status.lower().replace("_", " ").split()))
@@ -153,15 +158,9 @@ def _fields(row: Row, notes: list[Caution]) -> dict[str, str]:
         fields["status"] = known or line(status)
     if category := line(row.get("category")):
         fields["category"] = category
-    # What could not be read stays as it is written; so does a number that names no version of CVSS.
-    for name, is_read in (
-        ("severity", not row.get("severity") or severity_of_word(row.get("severity")) is not None),
-        ("cwe", bool(_weaknesses(row.get("cwe")))),
-        ("cve", bool(cves_in([row.get("cve")]))),
-        ("cvss_temporal", bool(vector_of(row.get("cvss_temporal"))[1])),
-    ):
-        if not is_read and (text := line(row.get(name))):
-            fields[name] = text
+    word = row.get("severity")
+    is_read = {"severity": not word or severity_of_word(word) is not None, **is_read}
+    fields |= {name: text for name, is_ in is_read.items() if not is_ and (text := line(row.get(name)))}
     return fields
 
 

@@ -28,7 +28,6 @@ from services.importer.formats.kit.entries import (
     beginning,
     entry_of,
     last_names,
-    one_of,
     plain_names,
     unchosen,
     walk_objects,
@@ -164,7 +163,7 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
     request, output = (without_credentials(entry.get(*names)) for names in (_REQUEST, _OUTPUT))
     # What belongs to a host is kept with the finding where no host is named.
     fields = {} if asset else told | {"Request": request, "Output": output}
-    finding = one_of(raw.once, _finding(entry, title, severity, techniques, fields))
+    finding = raw.once.same(_finding(entry, title, severity, techniques, fields))
     if asset is None:
         return (finding, *cautions, *told_of((finding,), SOURCE), *raw.cautions)
     pieces = tuple(evidence(name, text) for name, text in (("Request", request), ("Output", output)) if text)
@@ -248,7 +247,7 @@ def _asset(entry: Entry, once: Once) -> Asset | None:
         mac=mac_address(entry.get(*_MAC)),
         operating_systems=(system,) if system else (),
     )
-    return one_of(once, asset)
+    return once.same(asset)
 
 
 FORMATS = (

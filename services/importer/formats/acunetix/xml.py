@@ -17,7 +17,7 @@ from services.importer.formats.kit.format import ByteStream, Format, Item, Recor
 from services.importer.formats.kit.identifiers import cves_in, cwes_in
 from services.importer.formats.kit.looks import xml_root
 from services.importer.formats.kit.node import Node, Once
-from services.importer.formats.kit.trees import all_text, text_of, walk_trees
+from services.importer.formats.kit.trees import all_text, elements_at, text_of, walk_trees
 from services.importer.formats.kit.values import (
     NAME_LIMIT,
     TEXT_LIMIT,
@@ -140,7 +140,7 @@ def _headed(heading: str, html: str) -> str:
 
 
 def _references(element: Element) -> Iterator[str]:
-    for reference in element.iterfind("References/Reference"):
+    for reference in elements_at(element, "References/Reference"):
         name, url = line(text_of(reference, "Database")), text_of(reference, "URL")
         yield f"{name}: {url}" if name and url else name or url
 

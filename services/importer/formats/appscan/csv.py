@@ -102,8 +102,7 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
 
 def _finding(row: Row, title: str, once: Once) -> Finding:
     # Columns that nobody knows may say something else in every row; the notes have them, too.
-    extra = {name: row.get(name) for name in _FIELDS if row.get(name)} | row.extra()
-    texts = tuple(row.get(name) for name in _DEFINING)
+    extra = {name: text for name in _FIELDS if (text := row.get(name))} | row.extra()
 
     def make() -> Finding:
         found = score("", row.get("Cvss Vector"), row.get("Cvss"))
@@ -126,7 +125,7 @@ def _finding(row: Row, title: str, once: Once) -> Finding:
             tags=(technology,) if technology else (),
         )
 
-    return once((title, *texts, *extra.items()), make)
+    return once((title, *row.cells(_DEFINING), *extra.items()), make)
 
 
 class _Place(NamedTuple):
@@ -152,7 +151,7 @@ def _place(row: Row, once: Once) -> _Place:
 
 def _notes(row: Row) -> str:
     told = {name: row.get(name) for name in _NOTED} | row.extra()
-    return "\n".join(f"{name}: {text}" for name, text in told.items() if text)[:TEXT_LIMIT]
+    return "\n".join([f"{name}: {text}" for name, text in told.items() if text])[:TEXT_LIMIT]
 
 
 FORMAT = Format(

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from services.importer.formats.appscan.report import Report, Seen, reference_of
 from services.importer.formats.kit.cvss import score
 from services.importer.formats.kit.identifiers import cves_in
-from services.importer.formats.kit.trees import all_text, text_of
+from services.importer.formats.kit.trees import all_text, elements_at, text_of
 from services.importer.formats.kit.values import (
     NAME_LIMIT,
     TEXT_LIMIT,
@@ -94,19 +94,19 @@ def _recommendations(report: Report, kind: Element, issue: Element, article: Ele
         parts += [_labelled(platform.tag, prose(platform)) for platform in advice if platform.tag != "general"]
     if article is not None:
         parts.append(prose(article.find("recommendations")))
-    parts += [prose(fix) for fix in issue.iterfind("fix/item/general")]
+    parts += [prose(fix) for fix in elements_at(issue, "fix/item/general")]
     return paragraphs(*dict.fromkeys(parts))
 
 
 def _references(report: Report, threat: str, advisory: Element | None, article: Element | None) -> str:
     lines = []
     if advisory is not None:
-        lines += [_link(link) for link in advisory.iterfind("advisory/references/link")]
+        lines += [_link(link) for link in elements_at(advisory, "advisory/references/link")]
         lines.append(text_of(advisory, "advisory/threatClassification/reference"))
     if (threat_class := report.find("threat-class-group", threat)) is not None:
         lines.append(threat_class.get("href", ""))
     if article is not None:
-        for item in article.iterfind("externalReferences/item"):
+        for item in elements_at(article, "externalReferences/item"):
             lines.append(" ".join(filter(None, (text_of(item, "title"), text_of(item, "url")))))
     return unique_lines(*lines)
 

@@ -11,7 +11,7 @@ from services.importer.formats.kit.evidence import cautions_of, evidence
 from services.importer.formats.kit.format import RecordError
 from services.importer.formats.kit.node import Node, Once
 from services.importer.formats.kit.severity import severity_of_word
-from services.importer.formats.kit.trees import all_text, text_of
+from services.importer.formats.kit.trees import all_text, elements_at, text_of
 from services.importer.formats.kit.values import (
     NAME_LIMIT,
     TEXT_LIMIT,
@@ -137,7 +137,7 @@ def _in_file(issue: Issue, kind: str, once: Once) -> tuple[AffectedAsset, Asset]
     asset = once(("file", file), lambda: Asset(ref=file, name=file, type="Application"))
     traces = [
         "\n".join(f"{label}: {text}" if label else text for label, text in _trace(information) if text)
-        for information in element.iterfind("variant-group/item/issue-information")
+        for information in elements_at(element, "variant-group/item/issue-information")
     ]
     affected = AffectedAsset(
         finding=finding_key(kind, kind),
@@ -175,11 +175,13 @@ def is_parameter(kind: str) -> bool:
 
 def _notes(element: Element) -> str:
     """Why it is an issue, how to check it, what was changed, and what AppScan on Cloud knows of its state."""
-    variants = element.findall("variant-group/item")
+    variants = elements_at(element, "variant-group/item")
     reasons = [text_of(variant, "reasoning") for variant in variants]
     tips = [text_of(variant, "issue-information/issue-tip") for variant in variants]
-    changes = [all_text(item) for variant in variants for item in variant.iterfind("differences/item")]
-    suites = [text_of(suite, "Name") for suite in element.iterfind("variant-group/item/issue-information/CipherSuite")]
+    changes = [all_text(item) for variant in variants for item in elements_at(variant, "differences/item")]
+    suites = [
+        text_of(suite, "Name") for suite in elements_at(element, "variant-group/item/issue-information/CipherSuite")
+    ]
     comments = [all_text(variant.find("comments")) for variant in variants]
     labelled = [
         ("How to check", dict.fromkeys(tips)),
@@ -196,7 +198,7 @@ def _notes(element: Element) -> str:
 
 
 def _traffic(element: Element) -> tuple[Evidence, ...]:
-    variants = element.findall("variant-group/item")
+    variants = elements_at(element, "variant-group/item")
     pieces = []
     for number, variant in enumerate(variants, 1):
         suffix = f" {number}" if len(variants) > 1 else ""

@@ -31,7 +31,7 @@ class Report:
 
     def items(self, group: str) -> Iterator[Element]:
         """All items of a group."""
-        return (item for each in self._groups if each.tag == group for item in each.iterfind("item"))
+        return (item for each in self._groups if each.tag == group for item in each.findall("item"))
 
     def name(self, group: str, reference: str) -> str:
         """The name of such an item, or its text; "" where there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from services.importer.formats.burp.report import Body, Exchange, Issue, Shared
 from services.importer.formats.kit.format import DamagedFile, Position
@@ -99,6 +100,8 @@ def _within(markup: str) -> str:
     return markup
 
 
+# Labels and headings, which repeat; each is short.
+@lru_cache(maxsize=128)
 def words(markup: str) -> str:
     """Markup as one line."""
     return " ".join(plain_text(markup).split())

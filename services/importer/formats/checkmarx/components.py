@@ -28,6 +28,7 @@ _METRICS = {
 
 
 def component_finding(
+    once: Once,
     name: str,
     severity: Severity,
     *,
@@ -41,24 +42,31 @@ def component_finding(
     tags: tuple[str, ...] = (),
 ) -> Finding:
     """The finding of a vulnerability that components have, called by its id: a CVE, or one of Checkmarx's own."""
-    if not (name := line(name) or line(cve)):
-        raise RecordError("MISSING_FIELD", "id", "The vulnerability has no id.")
-    title = title_of(name) if not cves_in([name]) else name
-    return Finding(
-        key=finding_key(name, title),
-        number=title_number(title),
-        title=title,
-        severity=severity,
-        description=description[:TEXT_LIMIT],
-        recommendations=recommendations[:TEXT_LIMIT],
-        references=references[:TEXT_LIMIT],
-        source=SOURCE,
-        cves=cves_in([cve, name]),
-        cwes=cwes_of(cwe),
-        scores=scores,
-        fields=custom_fields(fields or {}),
-        tags=tags,
-    )
+    told = fields or {}
+
+    def make() -> Finding:
+        called = line(name) or line(cve)
+        if not called:
+            raise RecordError("MISSING_FIELD", "id", "The vulnerability has no id.")
+        title = called if cves_in([called]) else title_of(called)
+        return Finding(
+            key=finding_key(called, title),
+            number=title_number(title),
+            title=title,
+            severity=severity,
+            description=description[:TEXT_LIMIT],
+            recommendations=recommendations[:TEXT_LIMIT],
+            references=references[:TEXT_LIMIT],
+            source=SOURCE,
+            cves=cves_in([cve, called]),
+            cwes=cwes_of(cwe),
+            scores=scores,
+            fields=custom_fields(told),
+            tags=tags,
+        )
+
+    texts = (name, cve, description, recommendations, references, cwe, *told.values())
+    return once(("component_finding", severity, scores, tags, *told, *texts), make)
 
 
 def component_asset(once: Once, name: str, ref: str = "") -> Asset:
@@ -71,9 +79,9 @@ def component_asset(once: Once, name: str, ref: str = "") -> Asset:
 
 def scores_of(cvss: Members, base: str) -> tuple[Score, ...]:
     """The score of version 3 that an object with words like `NETWORK` stands for; its vector only when it is whole."""
-    words = {metric: text(cvss, *names) for metric, names in _METRICS.items()}
+    words = {metric: text(cvss, *names) for metric, names in _METRICS.items()} if cvss else {}
     vector = "/".join(f"{metric}:{word[0].upper()}" for metric, word in words.items() if word)
-    is_whole = all(words.values())
+    is_whole = bool(words) and all(words.values())
     system = "cvss2" if text(cvss, "version", "Version").startswith("2") else "cvss3"
     found = score(system, f"CVSS:3.0/{vector}" if is_whole and system == "cvss3" else "", base)
     return (found,) if found else ()

@@ -19,7 +19,6 @@ from services.importer.formats.checkmarx.findings import (
     left_out,
     place_of,
     query_finding,
-    same,
     severity_or_caution,
     trace,
 )
@@ -27,7 +26,7 @@ from services.importer.formats.kit.evidence import cautions_of, evidence
 from services.importer.formats.kit.format import ByteStream, Format, Item, RecordError
 from services.importer.formats.kit.json import Above, member_paths, walk_json
 from services.importer.formats.kit.members import Members, each, inner, is_true, members_of, text
-from services.importer.formats.kit.node import Node
+from services.importer.formats.kit.node import Node, Once
 from services.importer.formats.kit.values import TEXT_LIMIT, URL_LIMIT, line, whole
 from services.importer.targets.findings.records import (
     AffectedAsset,
@@ -71,7 +70,7 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
     if caution := left_out(name, STATES[1] if is_true(issue, "allFalsePositive") else ""):
         return (caution, *raw.cautions)
     severity, cautions = severity_or_caution(text(issue, "severity"))
-    finding = same(raw.once, _finding(issue, name, severity))
+    finding = _finding(raw.once, issue, name, severity)
     file = text(issue, "filename")
     asset = file_asset(raw.once, file, *raw.above)
     paths = each(inner(issue, "additionalDetails"), "results")
@@ -92,12 +91,13 @@ def _lines(issue: Members) -> list[tuple[str, Members]]:
     return [(number, inner(details, number)) for number in details] or [("", {})]
 
 
-def _finding(issue: Members, name: str, severity: Severity) -> Finding:
+def _finding(once: Once, issue: Members, name: str, severity: Severity) -> Finding:
     more = inner(issue, "additionalDetails")
     fix = line(text(more, "recommendedFix"), URL_LIMIT)
     number = _QUERY_ID.search(fix)
     tags = dict.fromkeys(line(tag) for tag in _TAG_SEPARATOR.split(text(more, "categories")) if tag.strip())
     return query_finding(
+        once,
         number[1] if number else name,
         name,
         severity,

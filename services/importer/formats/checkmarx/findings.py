@@ -54,6 +54,7 @@ def title_of(name: str) -> str:
 
 
 def query_finding(
+    once: Once,
     key: str,
     name: str,
     severity: Severity,
@@ -66,26 +67,27 @@ def query_finding(
     tags: tuple[str, ...] = (),
 ) -> Finding:
     """The finding of a query. `key` is its id, or another text that is the same in all reports. Texts are bounded."""
-    title = title_of(name)
-    links = [f"CWE-{number} https://cwe.mitre.org/data/definitions/{number}.html" for number in cwes]
-    return Finding(
-        key=finding_key(key, title),
-        number=public_number(key, title) if whole(key) else title_number(title),
-        title=title,
-        severity=severity,
-        description=description or DESCRIPTION,
-        recommendations=recommendations,
-        references="\n".join([*links, references] if references else links),
-        source=SOURCE,
-        cwes=cwes,
-        fields=custom_fields(fields or {}),
-        tags=tags,
-    )
+    told = fields or {}
 
+    def make() -> Finding:
+        title = title_of(name)
+        links = [f"CWE-{number} https://cwe.mitre.org/data/definitions/{number}.html" for number in cwes]
+        return Finding(
+            key=finding_key(key, title),
+            number=public_number(key, title) if whole(key) else title_number(title),
+            title=title,
+            severity=severity,
+            description=description or DESCRIPTION,
+            recommendations=recommendations,
+            references="\n".join([*links, references] if references else links),
+            source=SOURCE,
+            cwes=cwes,
+            fields=custom_fields(told),
+            tags=tags,
+        )
 
-def same(once: Once, finding: Finding) -> Finding:
-    """The object made first of all findings that are equal to this one."""
-    return once(("finding", repr(finding)), lambda: finding)
+    texts = (key, name, description, recommendations, references, *told.values())
+    return once(("query_finding", severity, cwes, tags, *told, *texts), make)
 
 
 def query_key(group: str, name: str) -> str:
@@ -161,4 +163,4 @@ def trace(caption: str, steps: Iterable[Step]) -> Evidence:
 
 def labelled(told: Iterable[tuple[str, str]]) -> str:
     """Lines like `Status: New`, for those that have a text."""
-    return "\n".join(f"{label}: {line(text, URL_LIMIT)}" for label, text in told if text.strip())
+    return "\n".join([f"{label}: {line(text, URL_LIMIT)}" for label, text in told if text.strip()])

@@ -15,7 +15,6 @@ from services.importer.formats.checkmarx.findings import (
     left_out,
     place_of,
     query_finding,
-    same,
     severity_or_caution,
 )
 from services.importer.formats.kit.evidence import cautions_of, evidence
@@ -88,12 +87,13 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
         notes=_notes(result)[:TEXT_LIMIT],
         evidence=() if dependency else proof,
     )
-    return (asset, same(raw.once, finding), affected, *cautions, *cautions_of(affected.evidence), *raw.cautions)
+    return (asset, finding, affected, *cautions, *cautions_of(affected.evidence), *raw.cautions)
 
 
 def _code(raw: Node, result: Members, severity: Severity, name: str) -> tuple[Finding, Asset]:
     """A place in a file. Its description tells of that place, so it is kept as evidence."""
     finding = query_finding(
+        raw.once,
         name,
         name,
         severity,
@@ -110,6 +110,7 @@ def _component(raw: Node, result: Members, severity: Severity, name: str) -> tup
     dependency = inner(inner(result, "location"), "dependency")
     cves = cves_in([*_identifiers(result), name])
     finding = component_finding(
+        raw.once,
         cves[0] if cves else name,
         severity,
         cve=" ".join(cves),

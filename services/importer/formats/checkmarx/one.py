@@ -20,7 +20,6 @@ from services.importer.formats.checkmarx.findings import (
     place_of,
     query_finding,
     query_key,
-    same,
     severity_or_caution,
     trace,
 )
@@ -76,6 +75,7 @@ def _place(raw: Node, result: Members, severity: Severity, engine: str) -> tuple
     group = group_of(text(data, "group"))
     tags = dict.fromkeys(line(tag) for tag in (engine, *texts(details, "compliances"), group) if tag)
     finding = query_finding(
+        raw.once,
         query_key(group, name),
         name,
         severity,
@@ -103,7 +103,7 @@ def _place(raw: Node, result: Members, severity: Severity, engine: str) -> tuple
         notes="\n".join(filter(None, (told if nodes else "", _notes(result, data))))[:TEXT_LIMIT],
         evidence=tuple(proof),
     )
-    return asset, same(raw.once, finding), affected
+    return asset, finding, affected
 
 
 def _component(raw: Node, result: Members, severity: Severity, engine: str) -> tuple[Asset, Finding, AffectedAsset]:
@@ -115,6 +115,7 @@ def _component(raw: Node, result: Members, severity: Severity, engine: str) -> t
     version = text(data, "recommendedVersion")
     links = unique_lines(*(text(link, "url") for link in each(data, "packageData")), text(package, "fixLink"))
     finding = component_finding(
+        raw.once,
         text(result, "id", "similarityId", "cveId"),
         severity,
         cve=text(details, "cveName") or text(result, "cveId"),
@@ -141,7 +142,7 @@ def _component(raw: Node, result: Members, severity: Severity, engine: str) -> t
         )[:TEXT_LIMIT],
         evidence=_dependencies(package),
     )
-    return asset, same(raw.once, finding), affected
+    return asset, finding, affected
 
 
 def _dependencies(package: Members) -> tuple[Evidence, ...]:

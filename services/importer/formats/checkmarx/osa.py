@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.importer.formats.checkmarx.components import component_asset, component_finding
-from services.importer.formats.checkmarx.findings import labelled, left_out, same, severity_or_caution
+from services.importer.formats.checkmarx.findings import labelled, left_out, severity_or_caution
 from services.importer.formats.kit.format import ByteStream, Format, Item, RecordError
 from services.importer.formats.kit.json import member_paths, walk_json
 from services.importer.formats.kit.members import Members, inner, members_of, text
@@ -45,6 +45,7 @@ def _vulnerability(raw: Node, found: Members) -> tuple[FindingsRecord, ...]:
         return (caution,)
     severity, cautions = severity_or_caution(text(inner(found, "severity"), "name") or text(found, "severity"))
     finding = component_finding(
+        raw.once,
         name,
         severity,
         description=text(found, "description"),
@@ -60,7 +61,7 @@ def _vulnerability(raw: Node, found: Members) -> tuple[FindingsRecord, ...]:
         ("Vulnerability", text(found, "id")),
     ]
     affected = AffectedAsset(finding=finding.key, asset=library, notes=labelled(notes)[:TEXT_LIMIT])
-    return (same(raw.once, finding), affected, *cautions)
+    return (finding, affected, *cautions)
 
 
 FORMAT = Format(

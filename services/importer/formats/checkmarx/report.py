@@ -96,7 +96,7 @@ def walk(stream: ByteStream) -> Iterator[Item]:
 
 def read(raw: Node) -> tuple[FindingsRecord, ...]:
     if isinstance(raw.value, Ended):
-        return (*read_end(raw.value), *raw.cautions)
+        return (*read_end(raw.value, raw.once), *raw.cautions)
     make: Callable[[Node], tuple[FindingsRecord, ...]] = (
         read_code if raw.path in _CODE else read_place if raw.path in _FILES else read_package
     )

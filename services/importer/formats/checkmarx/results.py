@@ -16,14 +16,13 @@ from services.importer.formats.checkmarx.findings import (
     place_of,
     query_finding,
     query_key,
-    same,
     severity_or_caution,
     trace,
 )
 from services.importer.formats.kit.evidence import cautions_of
 from services.importer.formats.kit.format import DamagedFile, RecordError
 from services.importer.formats.kit.members import Members, each, inner, members_of, text, texts
-from services.importer.formats.kit.node import Node
+from services.importer.formats.kit.node import Node, Once
 from services.importer.formats.kit.values import TEXT_LIMIT, finding_key, line, paragraphs, whole
 from services.importer.targets.findings.records import AffectedAsset, Caution, Finding, FindingsRecord, Severity
 
@@ -139,6 +138,7 @@ def read_place(raw: Node) -> tuple[FindingsRecord, ...]:
     severity, cautions = severity_or_caution(text(result, "severity"))
     technology, category = text(query, "name", "languageName"), text(query, "category") or text(result, "category")
     finding = query_finding(
+        raw.once,
         query_key(category, name),
         name,
         severity,
@@ -155,7 +155,7 @@ def read_place(raw: Node) -> tuple[FindingsRecord, ...]:
         location=place_of(file, text(result, "line")),
         notes=_notes(result)[:TEXT_LIMIT],
     )
-    return (asset, same(raw.once, finding), affected, *cautions)
+    return (asset, finding, affected, *cautions)
 
 
 def read_package(raw: Node) -> tuple[FindingsRecord, ...]:
@@ -175,6 +175,7 @@ def read_package(raw: Node) -> tuple[FindingsRecord, ...]:
             continue
         severity, cautions = severity_or_caution(text(vulnerability, "severity"))
         finding = component_finding(
+            raw.once,
             title,
             severity,
             description=text(vulnerability, "description"),
@@ -186,7 +187,7 @@ def read_package(raw: Node) -> tuple[FindingsRecord, ...]:
         )
         notes = _notes(vulnerability)[:TEXT_LIMIT]
         affected = AffectedAsset(finding=finding.key, asset=asset.ref, notes=notes)
-        records += [same(raw.once, finding), affected, *cautions]
+        records += [finding, affected, *cautions]
     return tuple(records)
 
 
@@ -208,14 +209,16 @@ def _notes(result: Members) -> str:
     )
 
 
-def read_end(ended: Ended) -> tuple[FindingsRecord, ...]:
+def read_end(ended: Ended, once: Once) -> tuple[FindingsRecord, ...]:
     kept, queries = ended
     details = {text(each_, "vulnerabilityName"): each_ for each_ in reversed(each(kept, "vulnerabilityDetails"))}
-    findings = [_finding(key, *found, details, kept) for key, found in queries.found.items()]
+    findings = [_finding(once, key, *found, details, kept) for key, found in queries.found.items()]
     return (*findings, *_not_read(kept))
 
 
-def _finding(key: str, query: Members, severity: Severity, details: dict[str, Members], kept: Members) -> Finding:
+def _finding(
+    once: Once, key: str, query: Members, severity: Severity, details: dict[str, Members], kept: Members
+) -> Finding:
     name = text(query, "queryName")
     detail = details.get(name, {})
     risk, cause = text(detail, "risk"), text(detail, "cause")
@@ -227,6 +230,7 @@ def _finding(key: str, query: Members, severity: Severity, details: dict[str, Me
     group = key.rpartition("/")[0]
     tags = dict.fromkeys(line(tag) for tag in ("sast", *categories, group) if tag)
     return query_finding(
+        once,
         key,
         name,
         severity,

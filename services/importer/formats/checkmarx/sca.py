@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.importer.formats.checkmarx.components import component_asset, component_finding, scores_of
-from services.importer.formats.checkmarx.findings import labelled, same, severity_or_caution
+from services.importer.formats.checkmarx.findings import labelled, severity_or_caution
 from services.importer.formats.kit.cvss import score
 from services.importer.formats.kit.format import ByteStream, Format, Item
 from services.importer.formats.kit.json import Above, member_paths, walk_json
@@ -48,6 +48,7 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
         return (Caution("FALSE_POSITIVE", message), *raw.cautions)
     severity, cautions = severity_or_caution(text(found, "Severity") or text(inner(found, "Cvss3"), "Severity"))
     finding = component_finding(
+        raw.once,
         name,
         severity,
         cve=text(found, "CveName"),
@@ -61,7 +62,7 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
     )
     asset = component_asset(raw.once, package)
     affected = AffectedAsset(finding=finding.key, asset=asset.ref, notes=_notes(found, *raw.above)[:TEXT_LIMIT])
-    return (asset, same(raw.once, finding), affected, *cautions, *raw.cautions)
+    return (asset, finding, affected, *cautions, *raw.cautions)
 
 
 def _scores(found: Members) -> tuple[Score, ...]:

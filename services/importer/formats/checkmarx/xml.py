@@ -28,15 +28,16 @@ from services.importer.formats.checkmarx.findings import (
 from services.importer.formats.kit.evidence import cautions_of
 from services.importer.formats.kit.format import ByteStream, Format, Item, RecordError
 from services.importer.formats.kit.looks import xml_root
-from services.importer.formats.kit.node import Node
-from services.importer.formats.kit.trees import text_of, walk_trees
+from services.importer.formats.kit.node import Node, Once
+from services.importer.formats.kit.trees import elements_at, text_of, walk_trees
 from services.importer.formats.kit.values import NAME_LIMIT, TEXT_LIMIT, URL_LIMIT, line, whole
-from services.importer.targets.findings.records import AffectedAsset, Evidence, Finding, FindingsRecord, Severity
+from services.importer.targets.findings.records import AffectedAsset, Finding, FindingsRecord, Severity
 
 ROOT = "CxXMLResults"
 
 _TAG_SEPARATOR = re.compile("[;,]")
 _TAGS_LIMIT = 50
+_NO_STEP = Step("", "", "", "", "")
 
 
 def sniff(head: bytes) -> bool:
@@ -96,15 +97,17 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
     told, cautions = severity_or_caution(result.get("Severity", "") or query.severity)
     # Triage may have changed the severity of a result; the query's own is the least that PlexTrac shows.
     severity = min(told, severity_or_caution(query.severity or result.get("Severity", ""))[0])
-    finding = raw.once(("query", *query, scan.link, severity), lambda: _finding(scan, query, severity))
-    nodes = result.findall("Path/PathNode")
-    first, last = (nodes[0], nodes[-1]) if nodes else (None, None)
-    file = result.get("FileName", "").strip() or _text(first, "FileName")
+    finding = raw.once(("query", *query, scan.link, severity), lambda: _finding(raw.once, scan, query, severity))
+    paths = [(path.get("PathId", ""), _steps(path)) for path in result.findall("Path")]
+    steps = [step for _, each in paths for step in each] or [_NO_STEP]
+    first, last = steps[0], steps[-1]
+    file = result.get("FileName", "").strip() or first.file
     asset = file_asset(raw.once, file, scan.project)
-    name = line(_text(first, "Name"))
-    source = place_of(file, *(result.get(name, "") or _text(first, name) for name in ("Line", "Column")))
-    sink = place_of(*(_text(last, name) for name in ("FileName", "Line", "Column")))
-    proof = _paths(result)
+    name = line(first.name)
+    source = place_of(file, result.get("Line", "") or first.line, result.get("Column", "") or first.column)
+    sink = place_of(last.file, last.line, last.column)
+    # Of several paths each has its id.
+    proof = tuple(trace(f"Path {number}".strip(), each) for number, each in paths if each)
     affected = AffectedAsset(
         finding=finding.key,
         asset=asset.ref,
@@ -116,13 +119,10 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
     return (asset, finding, affected, *cautions, *cautions_of(proof), *raw.cautions)
 
 
-def _text(node: Element | None, name: str) -> str:
-    return text_of(node, name) if node is not None else ""
-
-
-def _finding(scan: _Scan, query: _Query, severity: Severity) -> Finding:
+def _finding(once: Once, scan: _Scan, query: _Query, severity: Severity) -> Finding:
     texts = [line(text, NAME_LIMIT) for text in (*_TAG_SEPARATOR.split(query.categories), query.group)]
     return query_finding(
+        once,
         query.key or query_key(query.group, query.name),
         query.name,
         severity,
@@ -140,23 +140,17 @@ def _finding(scan: _Scan, query: _Query, severity: Severity) -> Finding:
     )
 
 
-def _paths(result: Element) -> tuple[Evidence, ...]:
-    """The paths of a result; of several each has its id."""
-    pieces = []
-    for path in result.iterfind("Path"):
-        steps = [
-            Step(
-                text_of(node, "FileName"),
-                text_of(node, "Line"),
-                text_of(node, "Column"),
-                text_of(node, "Name"),
-                "\n".join(code.text or "" for code in node.iterfind("Snippet/Line/Code")),
-            )
-            for node in path.iterfind("PathNode")
-        ]
-        if steps:
-            pieces.append(trace(f"Path {path.get('PathId', '')}".strip(), steps))
-    return tuple(pieces)
+def _steps(path: Element) -> list[Step]:
+    return [
+        Step(
+            text_of(node, "FileName"),
+            text_of(node, "Line"),
+            text_of(node, "Column"),
+            text_of(node, "Name"),
+            "\n".join([code.text or "" for code in elements_at(node, "Snippet/Line/Code")]),
+        )
+        for node in path.findall("PathNode")
+    ]
 
 
 def _notes(result: Element, state: str, usual: str) -> str:

@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 from services.importer.formats.kit.values import NAME_LIMIT, PORT_MAX, URL_LIMIT, line
 
-_IP_LIMIT = 64
+_IP_LIMIT, _IPV6_COLONS = 64, 2
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}", re.ASCII)
 _MAC = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}", re.ASCII)
 _HOST_AND_PORT = re.compile(
     r"(\[[0-9A-Fa-f:.%]{2,64}\]|[^\s:/\[\]]+):(\d{1,5})(?:/(tcp|udp))?", re.IGNORECASE | re.ASCII
 )
+_PLAIN_URL = re.compile(r"(https?)://([A-Za-z0-9.-]++)(?::(\d{1,4}))?+(?=[/?#]|$)", re.ASCII)
 _HOSTNAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){1,20}[A-Za-z0-9-]{1,63}\.?", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21, "ws": 80, "wss": 443}
 
@@ -41,8 +42,8 @@ def ip_address(text: str) -> str:
     text = text.strip()[:_IP_LIMIT]
     if _IPV4.fullmatch(text):
         return text
-    # Only IPv6 is left, whose module is slow.
-    if ":" not in text:
+    # Only IPv6 is left, whose module is slow; `host:port` is no address of it.
+    if text.count(":") < _IPV6_COLONS:
         return ""
     text = text.partition("%")[0]
     try:
@@ -60,6 +61,10 @@ def mac_address(text: str) -> str:
 def origin(url: str) -> Origin:
     """The origin of a URL; a text that is none, or a bare host, is taken for the host."""
     url = line(url)
+    # Most are like this, and the standard library takes ten times as long.
+    if plain := _PLAIN_URL.match(url):
+        scheme, host, digits = plain.groups()
+        return Origin(scheme, host.lower(), int(digits) if digits else _DEFAULT_PORTS[scheme])
     try:
         parts = urlsplit(url if "://" in url else f"//{url}")
         host, port = parts.hostname or "", parts.port

@@ -87,7 +87,7 @@ class Columns:
         for at, cell in enumerate(cells):
             name = plain_name(cell)
             self._at[name] = (*self._at.get(name, ()), at)
-        self._found: dict[tuple[str, ...], tuple[int, ...]] = {}
+        self.found: dict[tuple[str, ...], tuple[int, ...]] = {}
         all_known = set(map(plain_name, known))
         extra = [(at, line(cell, NAME_LIMIT)) for at, cell in enumerate(cells) if plain_name(cell) not in all_known]
         self._unknown = [label for _, label in extra if label]
@@ -96,10 +96,10 @@ class Columns:
 
     def places(self, names: tuple[str, ...]) -> tuple[int, ...]:
         """The indices of all columns with one of these names, in the order of the names."""
-        found = self._found.get(names)
+        found = self.found.get(names)
         if found is None:
             plain = dict.fromkeys(map(plain_name, names))
-            found = self._found[names] = tuple(at for name in plain for at in self._at.get(name, ()))
+            found = self.found[names] = tuple(at for name in plain for at in self._at.get(name, ()))
         return found
 
     def notes(self, kept: str) -> list[Note]:
@@ -129,7 +129,14 @@ class Row:
 
     def get(self, *names: str) -> str:
         """The text of the first of these columns that has any, trimmed; "" where none has."""
-        return self.exact(*names).strip()
+        if self._surplus:
+            self._refuse()
+        # Asked for every column of every row, so a further call would be most of it.
+        places = self._columns.found.get(names)
+        for at in self._columns.places(names) if places is None else places:
+            if text := self._cells[at].strip():
+                return text
+        return ""
 
     def exact(self, *names: str) -> str:
         """The same with the white space around it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from services.importer.formats.kit.values import decimal
 from services.importer.targets.findings.records import Score
@@ -24,6 +25,12 @@ def vector_of(text: str, system: str = "") -> tuple[str, str]:
     "".
     """
     text = text.strip()[:_VECTOR_LIMIT]
+    return _normal_vector(text, system) if text else ("", "")
+
+
+# Few are different, in a scan of any size.
+@lru_cache(maxsize=1_024)
+def _normal_vector(text: str, system: str) -> tuple[str, str]:
     prefix = _PREFIX.match(text)
     if prefix:
         system = _SYSTEMS.get((prefix[1], prefix[2] or "0"), "")

@@ -16,7 +16,7 @@ from services.importer.formats.kit.format import ByteStream, Item, WrongFormat
 from services.importer.formats.kit.json import member_paths, walk_json
 from services.importer.formats.kit.looks import text_of
 from services.importer.formats.kit.members import Members, as_text, members_of
-from services.importer.formats.kit.node import Node, Once
+from services.importer.formats.kit.node import Node
 from services.importer.formats.kit.values import NAME_LIMIT, custom_fields, line
 
 T = TypeVar("T")
@@ -102,11 +102,6 @@ def unchosen(entry: Entry, *groups: tuple[str, ...]) -> dict[str, str]:
         if len(entry.cells(names)) > 1 and (chosen := entry.get(*names)):
             found |= {name: text for name in names if (text := entry.get(name)) and text != chosen}
     return found
-
-
-def one_of(once: Once, record: T) -> T:
-    """The first record that is equal to this one: a definition is sent once."""
-    return once(("record", repr(record)), lambda: record)
 
 
 def last_names(head: bytes) -> frozenset[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from services.importer.formats.kit.encoding import HEAD_BYTES, Note, Utf8Blocks, tidy_text
@@ -46,7 +47,7 @@ class Tag(NamedTuple):
 
     def attribute(self, name: str) -> str:
         """The value of an attribute; "" where there is none."""
-        found = re.search(rf"\s{name}\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>\"']++))", self.text, re.IGNORECASE)
+        found = _attribute(name).search(self.text)
         return html.unescape(next((value for value in found.groups() if value is not None), "")) if found else ""
 
 
@@ -181,4 +182,10 @@ def _begins(head: bytes) -> bool:
 
 def plain_text(markup: str) -> str:
     """Markup as it reads: without tags, a line break for each `<br>`, and with what character references mean."""
-    return clean(html.unescape(_ANY_TAG.sub("", _BREAK.sub("\n", markup))))
+    text = _ANY_TAG.sub("", _BREAK.sub("\n", markup)) if "<" in markup else markup
+    return clean(html.unescape(text))
+
+
+@lru_cache(maxsize=64)
+def _attribute(name: str) -> re.Pattern[str]:
+    return re.compile(rf"\s{name}\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>\"']++))", re.IGNORECASE)

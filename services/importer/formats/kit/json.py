@@ -169,7 +169,11 @@ class _Walk:
         self._text.take("[")
         index, end = 0, self._text.peek()
         while end != "]":
-            yield from self._value(place, f"{path}[{index}]")
+            if place.is_item:
+                self._text.peek()
+                yield self._item(place, f"{path}[{index}]")
+            else:
+                yield from self._value(place, f"{path}[{index}]")
             index += 1
             end = self._text.take(",", "]")
         if not index:
@@ -185,7 +189,7 @@ class _Walk:
         end = "" if text.peek() == '"' else text.take("}", '"')
         while end != "}":
             text.path = path
-            name = self._name()
+            name = text.name()
             self._look_for_sign(place.path, name)
             if name in place.members:
                 yield from self._value(place.members[name], _joined(path, name))
@@ -200,13 +204,6 @@ class _Walk:
             if place.is_closing:
                 yield self._given(place, context.kept, position)
             self._open.pop()
-
-    def _name(self) -> str:
-        if self._text.peek() != '"':
-            self._text.take('"')
-        name: str = self._text.value()
-        self._text.take(":")
-        return name
 
     def _item(self, place: _Place, path: str) -> Item:
         self._text.path = path

@@ -28,6 +28,8 @@ _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=lambd
 
 _SPACES = " \t\r\n"
 _SPACE = re.compile(f"[{_SPACES}]*+")
+# Most names are like this: without escapes, and whole in the buffer.
+_PLAIN_NAME = re.compile(f'[{_SPACES}]*+"([^"\\\\]*+)"[{_SPACES}]*+:')
 # What may stand at the end of a buffer and become a value, number or escape when more comes.
 _BEGINNING = re.compile(r"|t[ru]{0,2}|f[als]{0,3}|n[ul]{0,2}|Na?|-?(?:I[a-z]{0,6})?|[.eE][+-]?\d*|u[0-9A-Fa-f]{0,4}")
 _BEGINNING_CHARACTERS = 16
@@ -75,6 +77,10 @@ class JsonText:
 
     def take(self, *accepted: str) -> str:
         """Pass over the next character, which must be one of these."""
+        character = self._text[self._at : self._at + 1]
+        if character in accepted:
+            self._at += 1
+            return character
         character = self.peek()
         if not character:
             self._refuse_cut()
@@ -82,6 +88,17 @@ class JsonText:
             self._refuse("MALFORMED_JSON", f"The document is not valid JSON: {' or '.join(accepted)} is missing.")
         self._at += 1
         return character
+
+    def name(self) -> str:
+        """The name of a member, with the colon behind it, passed over."""
+        if plain := _PLAIN_NAME.match(self._text, self._at):
+            self._at = plain.end()
+            return plain[1]
+        if self.peek() != '"':
+            self.take('"')
+        name: str = self.value()
+        self.take(":")
+        return name
 
     def value(self) -> Any:
         """The value that begins here: dict, list, str, bool or None; a number is a str."""

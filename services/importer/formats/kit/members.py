@@ -31,7 +31,7 @@ def text(members: Members, *names: str) -> str:
     for name in names:
         value = members.get(name)
         # Asked so often that most texts should cost no further call.
-        if found := value.strip() if value.__class__ is str else as_text(value):
+        if value is not None and (found := value.strip() if value.__class__ is str else as_text(value)):
             return found
     return ""
 

@@ -6,14 +6,19 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from services.importer.formats.kit.encoding import Note
 from services.importer.formats.kit.memo import Memo
-from services.importer.targets.findings.records import Caution
+from services.importer.targets.findings.records import Caution, Record
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 _KNOWN_CHARACTERS = 8 << 20
 _ENTRY_CHARACTERS = 400
+# Of equal records the same bytes, a tenth of the time of a text for people.
+_encoded = msgspec.msgpack.Encoder().encode
 
 
 class Once:
@@ -30,9 +35,13 @@ class Once:
         known = self._made.get(key)
         if known is None:
             known = make()
-            weight = _ENTRY_CHARACTERS + 2 * sum(len(part) for part in key if isinstance(part, str))
+            weight = _ENTRY_CHARACTERS + 2 * sum(len(part) for part in key if isinstance(part, (str, bytes)))
             self._made.put(key, known, weight)
         return cast("T", known)
+
+    def same(self, record: R) -> R:
+        """The first of the records that are equal to this one. A key of raw texts is better, where there is one."""
+        return self(("record", _encoded(record)), lambda: record)
 
 
 @dataclass(slots=True)
@@ -51,4 +60,4 @@ class Node:
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
-        return tuple(Caution(*note) for note in self.notes)
+        return tuple(Caution(*note) for note in self.notes) if self.notes else ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -124,7 +125,12 @@ def system_of_version(version: str) -> str:
 def something(text: str) -> str:
     """`text` trimmed; "" for what stands where there is nothing: `-`, `N/A`."""
     text = text.strip()
-    return "" if len(text) <= _NOTHING_LENGTH and " ".join(text.split()).casefold() in _NOTHING else text
+    return "" if len(text) <= _NOTHING_LENGTH and _is_nothing(text) else text
+
+
+@lru_cache(maxsize=4_096)
+def _is_nothing(text: str) -> bool:
+    return " ".join(text.split()).casefold() in _NOTHING
 
 
 def headed(heading: str, text: str) -> str:

@@ -54,12 +54,26 @@ def walk_trees(
 
 def text_of(element: Element, path: str) -> str:
     """The text of the first element at `path`, trimmed; "" where there is none."""
-    return (element.findtext(path) or "").strip()
+    if "/" not in path:
+        return (element.findtext(path) or "").strip()
+    found = elements_at(element, path)
+    return (found[0].text or "").strip() if found else ""
+
+
+def elements_at(element: Element, path: str) -> list[Element]:
+    """The elements at a path of names, `a/b/c`, in their order. The library's own takes several times as long."""
+    first, *names = path.split("/")
+    found = element.findall(first)
+    for name in names:
+        found = [inner for outer in found for inner in outer.findall(name)]
+    return found
 
 
 def all_text(element: Element | None) -> str:
     """All text inside an element, whatever markup it holds."""
-    return "".join(element.itertext()).strip() if element is not None else ""
+    if element is None:
+        return ""
+    return ("".join(element.itertext()) if len(element) else element.text or "").strip()
 
 
 class _Context:

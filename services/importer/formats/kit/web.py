@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from services.importer.formats.kit.addresses import Origin, ip_address
 from services.importer.formats.kit.evidence import evidence
 from services.importer.formats.kit.node import Once
@@ -34,9 +36,12 @@ def web_asset(place: Origin, once: Once, *, system: str = "", server: str = "") 
 
 def proof(**texts: str) -> tuple[Evidence, ...]:
     """Evidence of these texts, without those that are empty. `request_body=` has the caption "Request body"."""
-    return tuple(
-        evidence(name.replace("_", " ").capitalize(), text) for name, value in texts.items() if (text := value.strip())
-    )
+    return tuple([evidence(_caption(name), text) for name, value in texts.items() if (text := value.strip())])
+
+
+@lru_cache(maxsize=256)
+def _caption(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def message(header: str, body: str) -> str:

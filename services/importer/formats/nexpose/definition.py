@@ -8,7 +8,7 @@ from services.importer.formats.kit.cvss import score
 from services.importer.formats.kit.format import RecordError
 from services.importer.formats.kit.identifiers import cves_in, cwes_in
 from services.importer.formats.kit.severity import severity_of_score
-from services.importer.formats.kit.trees import all_text
+from services.importer.formats.kit.trees import all_text, elements_at
 from services.importer.formats.kit.values import (
     TEXT_LIMIT,
     TITLE_LIMIT,
@@ -46,7 +46,8 @@ def finding(element: Element) -> Finding:
     title = line(told.get("title", ""), TITLE_LIMIT) or line(identifier, TITLE_LIMIT)
     if not identifier:
         raise RecordError("MISSING_FIELD", "id", "The definition has no id.", title)
-    references = [(each.get("source", "").strip(), all_text(each)) for each in element.iterfind("references/reference")]
+    referred = elements_at(element, "references/reference")
+    references = [(each.get("source", "").strip(), all_text(each)) for each in referred]
     scores = tuple(
         made
         for system, vector, base in _SCORES
@@ -65,7 +66,7 @@ def finding(element: Element) -> Finding:
         cwes=cwes_in(f"{source}-{text}" for source, text in references),
         scores=scores,
         fields=_fields(element, told),
-        tags=tuple(dict.fromkeys(filter(None, (line(all_text(tag)) for tag in element.iterfind("tags/tag")))))[:_TAGS],
+        tags=tuple(dict.fromkeys(filter(None, map(line, map(all_text, elements_at(element, "tags/tag"))))))[:_TAGS],
     )
 
 
@@ -87,9 +88,9 @@ def _references(references: list[tuple[str, str]]) -> str:
 def _fields(element: Element, told: dict[str, str]) -> dict[str, str]:
     exploits = (
         f"{each.get('title', '')} ({each.get('type', '')}, {each.get('skillLevel', '')}): {each.get('link', '')}"
-        for each in element.findall("exploits/exploit")[:_LISTED]
+        for each in elements_at(element, "exploits/exploit")[:_LISTED]
     )
-    malware = (line(each.get("name", "") or all_text(each)) for each in element.findall("malware/*")[:_LISTED])
+    malware = (line(each.get("name", "") or all_text(each)) for each in elements_at(element, "malware/*")[:_LISTED])
     texts = {name: told.get(attribute, "") for name, attribute in _FIELDS.items()}
     texts |= {"exploits": unique_lines(*map(line, exploits)), "malware": unique_lines(*malware)}
     return {name: text[:_FIELD_LIMIT] for name, text in texts.items() if text}

@@ -15,7 +15,7 @@ import re
 
 from services.importer.formats.kit.addresses import Place, ip_address, is_hostname, mac_address, place
 from services.importer.formats.kit.credentials import shown_field, without_credentials
-from services.importer.formats.kit.entries import Entry, one_of, plain_names, unchosen
+from services.importer.formats.kit.entries import Entry, plain_names, unchosen
 from services.importer.formats.kit.evidence import cautions_of, evidence
 from services.importer.formats.kit.format import RecordError
 from services.importer.formats.kit.identifiers import cves_in, cwes_in
@@ -133,7 +133,7 @@ def weakness_records(entry: Entry, once: Once) -> tuple[FindingsRecord, ...]:
     notes = _notes(entry)
     # What belongs to a place is kept with the finding where there is none.
     fields = {} if asset else {**notes, "Proofs": proof}
-    finding = one_of(once, _finding(entry, native_id, title, severity, fields))
+    finding = once.same(_finding(entry, native_id, title, severity, fields))
     if asset is None:
         return (finding, *cautions)
     number = whole(entry.get(*_PORT))
@@ -178,7 +178,7 @@ def host_records(entry: Entry, once: Once) -> tuple[FindingsRecord, ...]:
         description="\n".join(f"{label}: {value}" for label, value in told.items() if value)[:FIELD_LIMIT],
         ports=ports,
     )
-    return (one_of(once, asset),)
+    return (once.same(asset),)
 
 
 def _finding(entry: Entry, native_id: str, title: str, severity: Severity, fields: dict[str, str]) -> Finding:
@@ -221,8 +221,7 @@ def _asset(entry: Entry, where: Place, once: Once) -> Asset | None:
     name = hostname or address or where.name
     if not name:
         return None
-    return one_of(
-        once,
+    return once.same(
         Asset(
             ref=address or name,
             name=name,

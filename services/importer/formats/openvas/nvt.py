@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from services.importer.formats.kit.cvss import score
-from services.importer.formats.kit.trees import all_text, text_of
+from services.importer.formats.kit.trees import all_text, elements_at, text_of
 from services.importer.formats.kit.values import decimal
 from services.importer.formats.openvas.report import Test
 from services.importer.targets.findings.records import Score
@@ -83,7 +83,7 @@ def _tags(text: str) -> dict[str, str]:
 def _references(nvt: Element) -> tuple[str, str, str, str, str]:
     """URLs, CVEs, ids of Bugtraq, of CERTs, and others with their kind: lines each."""
     found: dict[str, list[str]] = {"url": [], "cve": [], "bid": [], "cert": [], "": []}
-    for ref in nvt.iterfind("refs/ref"):
+    for ref in elements_at(nvt, "refs/ref"):
         kind, name = ref.get("type", "").lower(), ref.get("id", "").strip()
         kind = "cert" if "cert" in kind else "cve" if kind == "cve_id" else kind
         _add(found, kind, name)
@@ -93,7 +93,7 @@ def _references(nvt: Element) -> tuple[str, str, str, str, str]:
     for name in _LISTED.split(text_of(nvt, "xref")):
         kind, _, url = name.partition(":")
         _add(found, "url" if kind == "URL" else "", url if kind == "URL" else name)
-    for ref in nvt.iterfind("cert/cert_ref"):
+    for ref in elements_at(nvt, "cert/cert_ref"):
         _add(found, "cert", ref.get("id", ""))
     url, cve, bid, cert, others = ("\n".join(dict.fromkeys(names)) for names in found.values())
     return url, cve, bid, cert, others
@@ -112,7 +112,7 @@ def _scores(nvt: Element, vector: str) -> tuple[Score, ...]:
     """One score for each version of CVSS: of `severities`, else the vector among the tags with the base score."""
     made = [
         score(_SYSTEMS.get(each.get("type", ""), ""), text_of(each, "value"), _base(text_of(each, "score")))
-        for each in nvt.iterfind("severities/severity")
+        for each in elements_at(nvt, "severities/severity")
     ]
     made.append(score("", vector, text_of(nvt, "cvss_base")) if vector else None)
     known: dict[str, Score] = {}

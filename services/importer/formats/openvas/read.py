@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from services.importer.formats.kit.addresses import ip_address, mac_address
 from services.importer.formats.kit.evidence import cautions_of, evidence
 from services.importer.formats.kit.format import RecordError
-from services.importer.formats.kit.trees import all_text, text_of
+from services.importer.formats.kit.trees import all_text, elements_at, text_of
 from services.importer.formats.kit.values import PORT_MAX, TEXT_LIMIT, URL_LIMIT, line, unique_lines, whole
 from services.importer.formats.openvas.findings import asset, finding, left_out, place_of
 from services.importer.formats.openvas.nvt import with_headings
@@ -68,7 +68,7 @@ def _detection(result: Children) -> dict[str, str]:
     """What was found that has the flaw: `product`, `location`, `source_name`."""
     if "detection" not in result:
         return {}
-    details = result["detection"].iterfind("result/details/detail")
+    details = elements_at(result["detection"], "result/details/detail")
     return {text_of(detail, "name"): text_of(detail, "value") for detail in details}
 
 
@@ -95,7 +95,7 @@ def _read_host(host: Element) -> tuple[Asset, ...]:
     if not address:
         raise RecordError("MISSING_FIELD", "ip", "The host has no address.")
     details: dict[str, list[str]] = {}
-    for detail in host.iterfind("detail"):
+    for detail in host.findall("detail"):
         details.setdefault(text_of(detail, "name"), []).append(text_of(detail, "value"))
     ip = ip_address(address)
     hostname = line(next(filter(None, details.get("hostname", ())), "")) or ("" if ip else address)

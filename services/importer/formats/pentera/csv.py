@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from services.importer.formats.kit.credentials import shown_field, told_of
 from services.importer.formats.kit.csv import Row, header_of, walk_csv
-from services.importer.formats.kit.entries import one_of, shown
+from services.importer.formats.kit.entries import shown
 from services.importer.formats.kit.format import ByteStream, Format, Item, RecordError
 from services.importer.formats.kit.identifiers import cves_in
 from services.importer.formats.kit.node import Node, Once
@@ -115,7 +115,7 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
         ),
         tags=techniques_in(row.get("Techniques")),
     )
-    finding = one_of(raw.once, finding)
+    finding = raw.once.same(finding)
     told_notes = "\n".join(f"{name}: {value}" for name, value in notes.items() if value)[:TEXT_LIMIT]
     affected = (
         AffectedAsset(finding=finding.key, asset=asset.ref, port=port, protocol="tcp" if port else "", notes=told_notes)
@@ -145,7 +145,7 @@ def _assets(once: Once, parameters: Parameters) -> tuple[tuple[Asset, ...], int]
     if hosts:
         return hosts, number if number is not None and number <= PORT_MAX else 0
     account = parameters.account()
-    return ((one_of(once, Asset(ref=account, name=account, type="Account")),) if account else ()), 0
+    return ((once.same(Asset(ref=account, name=account, type="Account")),) if account else ()), 0
 
 
 def _parameters(text: str) -> Parameters:

@@ -12,7 +12,6 @@ import re
 
 from services.importer.formats.kit.addresses import ip_address, is_hostname, place
 from services.importer.formats.kit.credentials import without_credentials
-from services.importer.formats.kit.entries import one_of
 from services.importer.formats.kit.node import Once
 from services.importer.formats.kit.severity import severity_of_word
 from services.importer.formats.kit.values import decimal
@@ -49,8 +48,7 @@ def host_asset(once: Once, text: str, ref: str = "") -> Asset | None:
     if not name:
         return None
     ip = ip_address(name)
-    return one_of(
-        once,
+    return once.same(
         Asset(ref=ref or name, name=name, hostname=name if is_hostname(name) else "", ips=(ip,) if ip else ()),
     )
 

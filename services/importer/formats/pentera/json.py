@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from services.importer.formats.kit.addresses import ip_address
 from services.importer.formats.kit.credentials import shown_field, told_of, without_credentials
-from services.importer.formats.kit.entries import ObjectEntry, one_of, plain_names, shown, walk_objects
+from services.importer.formats.kit.entries import ObjectEntry, plain_names, shown, walk_objects
 from services.importer.formats.kit.format import ByteStream, Format, Item, RecordError
 from services.importer.formats.kit.identifiers import cves_in, cwes_in
 from services.importer.formats.kit.json import member_paths
@@ -102,7 +102,7 @@ def _host(raw: Node, members: Members, extra: dict[str, str]) -> tuple[FindingsR
     cautions = (
         Caution("INVALID_PORT", f'The port "{line(port, 40)}" of a host was not understood.') for port in unread
     )
-    return (one_of(raw.once, asset), *cautions)
+    return (raw.once.same(asset), *cautions)
 
 
 def _ports(members: Members) -> tuple[tuple[Port, ...], list[str]]:
@@ -136,7 +136,7 @@ def _result(raw: Node, members: Members, extra: dict[str, str]) -> tuple[Finding
     }
     refs, assets = _places(raw, members)
     # What belongs to a place is kept with the finding where there is none.
-    finding = one_of(raw.once, _finding(members, title, severity, {} if refs else told))
+    finding = raw.once.same(_finding(members, title, severity, {} if refs else told))
     notes = "\n".join(f"{label}: {value}" for label, value in told.items() if value)[:TEXT_LIMIT]
     affected = (
         AffectedAsset(

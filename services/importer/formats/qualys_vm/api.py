@@ -15,7 +15,7 @@ from services.importer.formats.kit.format import ByteStream, Format, Item
 from services.importer.formats.kit.looks import xml_root
 from services.importer.formats.kit.node import Node
 from services.importer.formats.kit.qualys import Vulnerability, finding, qid
-from services.importer.formats.kit.trees import text_of, walk_trees
+from services.importer.formats.kit.trees import elements_at, text_of, walk_trees
 from services.importer.formats.qualys_vm.detections import (
     SOURCE,
     Detection,
@@ -107,7 +107,7 @@ def _detection(element: Element) -> Detection:
 
 
 def _host(element: Element, _above: tuple[object, ...]) -> _Host:
-    tags = tuple(name.strip() for each in element.iterfind("TAGS/TAG") if (name := each.findtext("NAME") or ""))
+    tags = tuple(name.strip() for each in elements_at(element, "TAGS/TAG") if (name := each.findtext("NAME") or ""))
     return _Host(
         (text_of(element, "IP"), text_of(element, "IPV6")),
         text_of(element, "DNS_DATA/FQDN") or text_of(element, "DNS"),

@@ -40,6 +40,8 @@ _HEADERS = (_REPORT, _VMDR, _PCI)
 _ADDRESSES = ("IP", "Asset IPV4", "IPV4", "IPV6", "Asset IPV6")
 _NAMES = ("DNS", "HOSTNAME", "Asset Name")
 _TAGS = ("Associated Tags", "Asset Tags")
+_SYSTEMS = ("OS", "Operating System")
+_OF_HOST = (*_ADDRESSES, *_NAMES, *_TAGS, *_SYSTEMS, "NetBIOS", "Asset Id")
 _KIND = ("Type", "Type Detected")
 _STATUS = ("Vuln Status", "Status")
 _FALSE_POSITIVE = "FALSE POSITIVE STATUS"
@@ -63,6 +65,12 @@ _FIELDS = {
     "mitre_technique_ids": ("MITRE ATT&CK TECHNIQUE ID",),
     "mitre_techniques": ("MITRE ATT&CK TECHNIQUE NAME",),
 }
+_OF_QID = (
+    *("QID", "Title", "VULN TITLE", "Q_SEVERITY", "Severity", "Threat", "Impact", "Solution", "PCI Vuln", "IS_PCI"),
+    *("CVE ID", "CVEID", "CVE", "CVSS Base", "CVSS_BASE", "CVSS Temporal", "CVSSv2 Base (nvd)"),
+    *("CVSS3 Base", "CVSS3 Temporal", "CVSS3.1 Base", "CVSS3.1 Temporal", "CVSSv3.1 Base (nvd)"),
+    *(name for names in _FIELDS.values() for name in names),
+)
 # What is said of the detection, besides what all reports say.
 _NOTES = {
     "QDS": ("QDS", "QVS Score"),
@@ -126,15 +134,15 @@ def read(raw: Node) -> tuple[FindingsRecord, ...]:
             Caution("NOT_A_DETECTION", f'A row has neither QID nor address and was left out: "{said}".'),
             *raw.cautions,
         )
-    asset = _asset(raw)
+    asset = raw.once(("host", *row.cells(_OF_HOST)), lambda: _asset(row))
     if not number:
         return (asset, *raw.cautions)
     key = qid(number)
     detection = _detection(row)
     if reason := _left_out(row, detection, key):
         return (asset, reason, *raw.cautions)
-    told = _vulnerability(row, key)
-    described = raw.once(("finding", *told), lambda: finding(told, SOURCE))
+    texts = *row.cells(_OF_QID), *row.extra().items()
+    described = raw.once(("finding", *texts), lambda: finding(_vulnerability(row, key), SOURCE))
     place = place_of(_cell(row, "Port"), _cell(row, "Protocol"), _cell(row, "Service"))
     return (asset, *described, *affected(detection, key, asset, place, _about_cve(row)), *raw.cautions)
 
@@ -155,17 +163,15 @@ def _addresses(row: Row) -> tuple[str, ...]:
     return tuple(ip for cell in cells for part in cell.replace(";", ",").split(",") if (ip := ip_address(part)))
 
 
-def _asset(raw: Node) -> Asset:
-    row: Row = raw.value
-    tags = tuple(part.strip() for part in _cell(row, *_TAGS).split(","))
-    systems = (_cell(row, "OS", "Operating System"),)
+def _asset(row: Row) -> Asset:
     number = _cell(row, "Asset Id")
-    other = _cell(row, "IP") or (f"Qualys asset {number}" if number else "")
-    key = (_addresses(row), _cell(row, *_NAMES), _cell(row, "NetBIOS"), systems, tags, other)
-    addresses, dns, netbios, *_ = key
-    return raw.once(
-        ("host", *key),
-        lambda: asset_of(addresses, dns=dns, netbios=netbios, systems=systems, tags=tags, other_name=other),
+    return asset_of(
+        _addresses(row),
+        dns=_cell(row, *_NAMES),
+        netbios=_cell(row, "NetBIOS"),
+        systems=(_cell(row, *_SYSTEMS),),
+        tags=tuple(part.strip() for part in _cell(row, *_TAGS).split(",")),
+        other_name=_cell(row, "IP") or (f"Qualys asset {number}" if number else ""),
     )
 
 

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from services.importer.formats.kit.identifiers import cves_in
 from services.importer.formats.kit.qualys import Vulnerability, exploits, headed, scores, system_of_version
-from services.importer.formats.kit.trees import all_text, text_of
+from services.importer.formats.kit.trees import all_text, elements_at, text_of
 from services.importer.formats.kit.values import line, paragraphs
 
 _LISTS = ("VENDOR_REFERENCE_LIST/VENDOR_REFERENCE", "CVE_ID_LIST/CVE_ID", "BUGTRAQ_ID_LIST/BUGTRAQ_ID")
@@ -62,12 +62,12 @@ def in_scan(entry: Element, category: str) -> Vulnerability:
 
 def _links(entry: Element) -> Iterator[str]:
     for path in _LISTS:
-        for each in entry.iterfind(path):
+        for each in elements_at(entry, path):
             yield line(text_of(each, "URL"), 4_096)
 
 
 def _ids(entry: Element, path: str) -> Iterator[str]:
-    for each in entry.iterfind(path):
+    for each in elements_at(entry, path):
         yield text_of(each, "ID")
 
 

@@ -15,7 +15,7 @@ from services.importer.formats.kit.format import ByteStream, Format, Item
 from services.importer.formats.kit.looks import xml_root
 from services.importer.formats.kit.node import Node
 from services.importer.formats.kit.qualys import Vulnerability, finding, listed, qid, something
-from services.importer.formats.kit.trees import text_of, walk_trees
+from services.importer.formats.kit.trees import elements_at, text_of, walk_trees
 from services.importer.formats.kit.values import TEXT_LIMIT
 from services.importer.formats.qualys_was.applications import SOURCE, affected, application, asset_at
 from services.importer.formats.qualys_was.payloads import decoded
@@ -103,8 +103,8 @@ def _scan(element: Element, _above: tuple[object, ...]) -> Scan:
 
 
 def _proof(element: Element) -> Iterator[Evidence]:
-    for instance in element.iterfind("instances/list/*"):
-        for payload in instance.iterfind("payloads/list/*"):
+    for instance in elements_at(element, "instances/list/*"):
+        for payload in elements_at(instance, "payloads/list/*"):
             if sent := something(text_of(payload, "payload")):
                 yield evidence("Payload", sent)
             if (got := decoded(payload.find("result"))).strip():
@@ -114,7 +114,7 @@ def _proof(element: Element) -> Iterator[Evidence]:
 
 
 def _circumstances(element: Element) -> Iterator[tuple[str, str]]:
-    for instance in element.iterfind("instances/list/*"):
+    for instance in elements_at(element, "instances/list/*"):
         yield "Authenticated", text_of(instance, "authenticated")
         yield "Form", something(text_of(instance, "form"))
 

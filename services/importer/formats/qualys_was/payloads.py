@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from services.importer.formats.kit.evidence import base64_text, evidence
 from services.importer.formats.kit.qualys import something
-from services.importer.formats.kit.trees import text_of
+from services.importer.formats.kit.trees import elements_at, text_of
 from services.importer.targets.findings.records import Evidence
 
 _FOR_URLS = str.maketrans("-_", "+/")
@@ -15,7 +15,7 @@ _FOR_URLS = str.maketrans("-_", "+/")
 
 def payload_evidence(element: Element) -> tuple[Evidence, ...]:
     """The evidence in the `PAYLOADS` of a report."""
-    payloads = element.findall("PAYLOADS/PAYLOAD")
+    payloads = elements_at(element, "PAYLOADS/PAYLOAD")
     return tuple(
         evidence(f"{caption} {number}" if len(payloads) > 1 else caption, text)
         for number, payload in enumerate(payloads, 1)
@@ -46,7 +46,7 @@ def _request(request: Element | None) -> str:
     if request is None:
         return ""
     first = f"{text_of(request, 'METHOD')} {text_of(request, 'URL')}".strip()
-    headers = (f"{text_of(each, 'key')}: {text_of(each, 'value')}" for each in request.iterfind("HEADERS/HEADER"))
+    headers = (f"{text_of(each, 'key')}: {text_of(each, 'value')}" for each in elements_at(request, "HEADERS/HEADER"))
     head = "\n".join(filter(None, (first, *headers)))
     body = decoded(request.find("BODY"))
     return f"{head}\n\n{body}" if body.strip() else head

@@ -24,7 +24,7 @@ from services.importer.formats.kit.qualys import (
     something,
     system_of_version,
 )
-from services.importer.formats.kit.trees import text_of, walk_trees
+from services.importer.formats.kit.trees import elements_at, text_of, walk_trees
 from services.importer.formats.kit.values import NAME_LIMIT, TEXT_LIMIT, digest, line
 from services.importer.formats.qualys_was.applications import SOURCE, affected, application, asset_at, has_host
 from services.importer.formats.qualys_was.payloads import decoded, payload_evidence
@@ -152,7 +152,7 @@ def _left_out(element: Element) -> str:
 
 
 def _notes(element: Element) -> str:
-    path = " > ".join(line(each.text or "") for each in element.iterfind("ACCESS_PATH/URL"))
+    path = " > ".join(line(each.text or "") for each in elements_at(element, "ACCESS_PATH/URL"))
     return listed(
         ("Type", _DETECTIONS[element.tag]),
         ("Potential", "yes" if text_of(element, "POTENTIAL").lower() == "true" else ""),
@@ -182,7 +182,7 @@ def _in_glossary(entry: Element) -> Vulnerability:
         threat=text_of(entry, "DESCRIPTION"),
         impact=text_of(entry, "IMPACT"),
         solution=text_of(entry, "SOLUTION"),
-        cves=cves_in(text_of(each, "ID") or each.text or "" for each in entry.iterfind("CVE_LIST/CVE")),
+        cves=cves_in(text_of(each, "ID") or each.text or "" for each in elements_at(entry, "CVE_LIST/CVE")),
         cwes=cwes_in((text_of(entry, "CWE"),)),
         scores=scores(
             ("cvss2", text_of(entry, "CVSS_BASE"), text_of(entry, "CVSS_TEMPORAL")),

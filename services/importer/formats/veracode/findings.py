@@ -78,25 +78,29 @@ def weakness(
     fields: dict[str, str] | None = None,
 ) -> Finding:
     """The finding of a CWE number; of its title where it has none. `kind` is SAST, DAST or Manual."""
-    title = line(title, TITLE_LIMIT) or (f"CWE-{cwe}" if cwe else "")
-    if not title:
-        raise RecordError("MISSING_FIELD", "cwe", "The flaw has neither a CWE nor a name.")
-    number = whole(cwe) or 0
-    is_numbered = 0 < number <= INT32_MAX
-    finding = Finding(
-        key=finding_key(f"CWE-{number}" if is_numbered else None, title),
-        number=public_number(cwe, title),
-        title=title,
-        severity=severity,
-        description=description[:TEXT_LIMIT],
-        recommendations=recommendations[:TEXT_LIMIT],
-        references=f"https://cwe.mitre.org/data/definitions/{number}.html" if is_numbered else "",
-        source=SOURCE,
-        cwes=(number,) if is_numbered else (),
-        fields=custom_fields(fields or {}),
-        tags=(kind,),
-    )
-    return same(once, finding)
+    told = fields or {}
+
+    def make() -> Finding:
+        called = line(title, TITLE_LIMIT) or (f"CWE-{cwe}" if cwe else "")
+        if not called:
+            raise RecordError("MISSING_FIELD", "cwe", "The flaw has neither a CWE nor a name.")
+        number = whole(cwe) or 0
+        is_numbered = 0 < number <= INT32_MAX
+        return Finding(
+            key=finding_key(f"CWE-{number}" if is_numbered else None, called),
+            number=public_number(cwe, called),
+            title=called,
+            severity=severity,
+            description=description[:TEXT_LIMIT],
+            recommendations=recommendations[:TEXT_LIMIT],
+            references=f"https://cwe.mitre.org/data/definitions/{number}.html" if is_numbered else "",
+            source=SOURCE,
+            cwes=(number,) if is_numbered else (),
+            fields=custom_fields(told),
+            tags=(kind,),
+        )
+
+    return once(("weakness", severity, cwe, title, kind, description, recommendations, *told, *told.values()), make)
 
 
 def vulnerability(
@@ -114,30 +118,30 @@ def vulnerability(
     fields: dict[str, str] | None = None,
 ) -> Finding:
     """The finding of a vulnerability that components have, by its CVE or Veracode's own id."""
-    title = line(title, TITLE_LIMIT) or line(name, TITLE_LIMIT)
-    if not title:
-        raise RecordError("MISSING_FIELD", "cve", "The vulnerability has neither an id nor a title.")
-    finding = Finding(
-        key=finding_key(name, title),
-        number=title_number(name or title),
-        title=title,
-        severity=severity,
-        description=description[:TEXT_LIMIT],
-        recommendations=recommendations[:TEXT_LIMIT],
-        references=references[:TEXT_LIMIT],
-        source=SOURCE,
-        cves=cves,
-        cwes=cwes,
-        scores=scores,
-        fields=custom_fields(fields or {}),
-        tags=("SCA",),
-    )
-    return same(once, finding)
+    told = fields or {}
 
+    def make() -> Finding:
+        called = line(title, TITLE_LIMIT) or line(name, TITLE_LIMIT)
+        if not called:
+            raise RecordError("MISSING_FIELD", "cve", "The vulnerability has neither an id nor a title.")
+        return Finding(
+            key=finding_key(name, called),
+            number=title_number(name or called),
+            title=called,
+            severity=severity,
+            description=description[:TEXT_LIMIT],
+            recommendations=recommendations[:TEXT_LIMIT],
+            references=references[:TEXT_LIMIT],
+            source=SOURCE,
+            cves=cves,
+            cwes=cwes,
+            scores=scores,
+            fields=custom_fields(told),
+            tags=("SCA",),
+        )
 
-def same(once: Once, finding: Finding) -> Finding:
-    """The object made first of all findings that are equal to this one."""
-    return once(("finding", repr(finding)), lambda: finding)
+    texts = (name, title, description, recommendations, references, *told.values())
+    return once(("vulnerability", severity, cves, cwes, scores, *told, *texts), make)
 
 
 def application(once: Once, name: str) -> Asset:
@@ -193,4 +197,4 @@ def code_place(file: str, number: str) -> str:
 
 def labelled(*told: tuple[str, str]) -> str:
     """Lines like `Module: a.jar`, for those that have a text."""
-    return "\n".join(f"{label}: {line(text, URL_LIMIT)}" for label, text in told if text.strip())
+    return "\n".join([f"{label}: {line(text, URL_LIMIT)}" for label, text in told if text.strip()])

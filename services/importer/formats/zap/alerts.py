@@ -46,6 +46,10 @@ _RISK_AND_CONFIDENCE = re.compile(r"\s*(\w+)(?:\s*\(([^)]*)\))?")
 _NAME_DIGITS = 16
 _CWE_MAX = 999_999
 
+# How JSON and XML call the parts of messages.
+_REQUEST_HEADER, _REQUEST_BODY = ("request-header", "requestheader"), ("request-body", "requestbody")
+_RESPONSE_HEADER, _RESPONSE_BODY = ("response-header", "responseheader"), ("response-body", "responsebody")
+
 # What a finding is made of.
 _DEFINING = (
     "pluginid",
@@ -143,14 +147,14 @@ def instance_of(instance: Members, head: Head, site: Origin, once: Once) -> tupl
     if asset is None:
         raise RecordError("MISSING_FIELD", "host", "Neither the site nor the instance names a host.", url)
     parameter = line(text(instance, "param"))
-    request = message(text(instance, *_names("request-header")), text(instance, *_names("request-body")))
+    request = message(text(instance, *_REQUEST_HEADER), text(instance, *_REQUEST_BODY))
     # Instances of one URL and parameter are one place with the proof of all.
     pieces = proof(
         attack=text(instance, "attack"),
         evidence=text(instance, "evidence"),
         other_information=text(instance, "otherinfo"),
         request=request or " ".join(part for part in (line(text(instance, "method")), url) if part),
-        response=message(text(instance, *_names("response-header")), text(instance, *_names("response-body"))),
+        response=message(text(instance, *_RESPONSE_HEADER), text(instance, *_RESPONSE_BODY)),
     )
     affected = AffectedAsset(
         finding=head.key,
@@ -176,11 +180,6 @@ def alert_records(alert: Members, head: Head, site: Origin, once: Once) -> tuple
 
 def _has_place(alert: Members) -> bool:
     return bool(text(alert, "uri"))
-
-
-def _names(name: str) -> tuple[str, str]:
-    """How JSON and XML call the same part of a message."""
-    return name, name.replace("-", "")
 
 
 def _severity(alert: Members) -> tuple[Severity, tuple[Caution, ...]]:

@@ -66,7 +66,7 @@ def _members(element: Element) -> Members:
     """The element as JSON reports have it. Of two children of a name, which 1.4 wrote, the first counts."""
     members: Members = {}
     for child in element:
-        tags = [{"tag": tag.findtext("tag")} for tag in child.iter("tag") if len(tag)]
+        tags = [{"tag": tag.findtext("tag")} for tag in child.iter("tag") if len(tag)] if len(child) else []
         members.setdefault(child.tag, tags or child.text)
     return members
 
