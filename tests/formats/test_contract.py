@@ -61,8 +61,8 @@ def test_every_module_with_a_format_is_registered() -> None:
     found: set[str] = set()
     for module in pkgutil.walk_packages(formats.__path__, f"{formats.__name__}."):
         for value in vars(importlib.import_module(module.name)).values():
-            if isinstance(value, Format):
-                found.add(value.name)
+            listed = value if isinstance(value, tuple) else (value,)
+            found.update(each.name for each in listed if isinstance(each, Format))
     assert found == {each.name for each in FORMATS}
 
 
