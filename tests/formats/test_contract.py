@@ -161,6 +161,8 @@ def test_an_empty_file_is_damaged(format_: Format) -> None:
 def test_a_file_cut_anywhere_is_damaged(format_: Format, sample: Path) -> None:
     if format_.syntax == "csv":
         pytest.skip("A table has no end that could be missing: test_contract_csv.py.")
+    if format_.syntax == "cc5":
+        pytest.skip("What is missing behind the header is the footer: test_cc5_text.py.")
     data = sample.read_bytes().rstrip()
     for point in range(1, TRUNCATIONS + 1):
         with pytest.raises(DamagedFile) as caught:
