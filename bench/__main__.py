@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from bench import flaws, flip, formats, large, listing, parse, small, startup, trigger, upload, upload_parts
+from bench import flaws, flip, formats, large, listing, parse, records, small, startup, trigger, upload, upload_parts
 from bench.live import Live, live
 from bench.options import Options, say
 from bench.rows import Row, show
@@ -28,6 +28,7 @@ ON_A_STACK: dict[str, Measure] = {
     "parts": upload_parts.measure,
     "flaws": flaws.measure,
     "import": large.measure,
+    "records": records.measure,
     "flip": flip.measure,
     "listing": listing.measure,
 }

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
+from bench.sync_files import cc5, cc5_json
+
 _DATA = Path(__file__).parents[1] / "tests" / "data"
 _KINDS = 50
 
@@ -184,6 +186,8 @@ DOCUMENTS: dict[str, Callable[[int], Iterator[bytes]]] = {
     "nmap": nmap,
     "nmap_assets": nmap,
     "qualys_vm_report": qualys_vm_report,
+    "cc5": cc5,
+    "cc5_json": cc5_json,
     **{path.stem: partial(templated, path) for path in sorted(_DATA.glob("*/*.template"))},
 }
 

@@ -1,4 +1,4 @@
-"""One parse in a process of its own, which imports nothing else: `python -m bench.parse_once FORMAT|expat FILE`."""
+"""One parse in a process of its own, which imports nothing else: `python -m bench.parse_once WHAT FILE`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ def _bare(path: Path) -> int:
     return 0
 
 
+def _split(path: Path) -> int:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            line.split("|")
+    return 0
+
+
 def _parse(name: str, path: Path) -> int:
     format_ = registry.BY_NAME[name]
     records = 0
@@ -34,13 +41,14 @@ def _parse(name: str, path: Path) -> int:
 
 
 def main() -> None:
-    """One measurement in this process: `expat` or the name of a format, and a file."""
+    """One measurement in this process: a bare pass (`expat`, `split`) or the name of a format, and a file."""
     what, path = sys.argv[1], Path(sys.argv[2])
     # As the engine's child has it: a parser makes few reference cycles.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     began = process_time()
-    records = _bare(path) if what == "expat" else _parse(what, path)
+    bare = {"expat": _bare, "split": _split}.get(what)
+    records = bare(path) if bare else _parse(what, path)
     seconds = process_time() - began
     print(json.dumps({"seconds": seconds, "peak_mb": _peak_megabytes(), "records": records}))
 

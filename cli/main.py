@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from cli import control, imports, parser_actions, rejections, tools, upload
+from cli import appfile, control, imports, parser_actions, rejections, sync_files, tools, upload
 from cli.admin import commands as admin
 from cli.choices import (
     Choices,
@@ -57,6 +57,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 succeeded, 1 failed or cancelled, 2 wrong usage, 3 not reachable or not allowed.",
 )
 app.add_typer(admin.app, name="admin")
+app.add_typer(appfile.app, name="appfile")
+app.add_typer(sync_files.app, name="cc5")
 app.add_typer(parser_actions.app, name="parser-actions")
 
 PartSize = Annotated[

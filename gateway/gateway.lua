@@ -3,7 +3,7 @@
 -- The names of the path variables of all routes, without case and underscores. The transcoder lets a query parameter of
 -- the same name override the path; such a parameter is dropped, like any other that means nothing.
 local PATH_VARIABLES = {clientid = true, reportid = true, flawid = true, assetid = true, id = true, source = true, key = true,
-                        tenantid = true, writeupid = true, actionid = true}
+                        tenantid = true, writeupid = true, actionid = true, fileid = true, entitytype = true}
 
 local BODIED = {POST = true, PUT = true, PATCH = true}
 
@@ -15,8 +15,15 @@ local PHRASES = {
 
 local KINDS = {TYPE_INT32 = "a whole number", TYPE_INT64 = "a whole number", TYPE_BOOL = "true or false"}
 
+-- Names of errors in the AppFile API, which has no phrases.
+local APPFILE_CODES = {["400"] = "RequestUnreadable", ["429"] = "QuotaExceeded", ["503"] = "ServiceUnavailable"}
+
 -- `message` must need no escape in JSON.
-local function envelope(status, message)
+local function envelope(dialect, status, message)
+  if dialect == "appfile" then
+    return string.format('{"IsSuccess":false,"ResponseStatus":{"ErrorCode":"%s","Message":"%s","StackTrace":"","Errors":[]},"Data":null}',
+      APPFILE_CODES[status] or (status:sub(1, 1) == "4" and "RequestRefused" or "InternalError"), message)
+  end
   return string.format('{"status":"error","statusCode":%s,"error":"%s","message":"%s"}',
     status, PHRASES[status] or "Error", message)
 end
@@ -24,7 +31,7 @@ end
 local function is_read(accepted, content_type)
   local media_type = content_type:lower():match("^%s*([^;%s]*)")
   for one in accepted:gmatch("%S+") do
-    if media_type == one then return true end
+    if one == "*" or media_type == one then return true end
   end
   return accepted:find("application/json", 1, true) ~= nil and media_type:match("^application/.+%+json$") ~= nil
 end
@@ -44,6 +51,8 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local content_type = headers:get("content-type") or ""
   if not accepted or content_type:find("application/grpc", 1, true) == 1 then return end
+  -- The way back has another route, which knows no dialect.
+  handle:streamInfo():dynamicMetadata():set("hythe", "dialect", handle:filterContext():get("dialect") or "plextrac")
 
   local path, mark, query = headers:get(":path"):match("^([^?]*)(%??)(.*)$")
   -- A published Postman collection has a space behind a path, and so have the clients generated from it.
@@ -71,9 +80,9 @@ local function reworded(said)
 end
 
 -- An error that a service did not word for this API, made by its gRPC library, say: what it says is not for the public.
-local function unworded(status)
-  if status:sub(1, 1) == "4" then return envelope(status, "The service refused this request.") end
-  return envelope(status, "The service could not answer this request.")
+local function unworded(dialect, status)
+  if status:sub(1, 1) == "4" then return envelope(dialect, status, "The service refused this request.") end
+  return envelope(dialect, status, "The service could not answer this request.")
 end
 
 local INTERNAL = {"grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-accept-encoding",
@@ -94,16 +103,19 @@ function envoy_on_response(handle)
   local buffer, trailers = handle:body(true), handle:trailers()
   headers = handle:headers()
   local status, said = headers:get(":status"), buffer:getBytes(0, buffer:length())
+  local dialect = (handle:streamInfo():dynamicMetadata():get("hythe") or {})["dialect"]
   if trailers and not body then
     body, status = trailers:get("x-error-body"), trailers:get("x-http-status") or status
   end
   if is_unreadable then
-    body = envelope(status, reworded(said:match('"message":"(.*)","status"') or ""))
+    -- Envoy writes the members of its own JSON in order.
+    local told = said:match('"message":"(.*)","status"') or said:match('"Message":"(.*)","StackTrace"') or ""
+    body = envelope(dialect, status, reworded(told))
   elseif not body and said:find("google.protobuf.message.DecodeError", 1, true) then
     -- The transcoder writes what protobuf of the service refuses to read: messages more than 100 levels deep.
-    status, body = "400", envelope("400", "The body is nested too deep.")
+    status, body = "400", envelope(dialect, "400", "The body is nested too deep.")
   elseif not body and said:find('{"code":', 1, true) == 1 then
-    body = unworded(status)
+    body = unworded(dialect, status)
   end
   if body then
     headers:replace(":status", status)

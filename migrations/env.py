@@ -17,6 +17,7 @@ from sqlalchemy.schema import SchemaItem
 import schema.findings
 import schema.identity
 import schema.importer
+import schema.records
 import schema.staging
 import schema.upload  # noqa: F401  # Each module adds its tables to the metadata.
 from migrations.settings import MigrationSettings

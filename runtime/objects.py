@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -55,7 +55,7 @@ class ObjectInfo(NamedTuple):
 
 
 class StoredObject(NamedTuple):
-    """An object in a list: its whole key in the bucket, its size in bytes, when it was written."""
+    """An object: its whole key in the bucket, its size in bytes, when it was written."""
 
     object_key: str
     size: int
@@ -93,6 +93,7 @@ class ObjectStore:
         # The SDK knows how the Host header of this endpoint is written.
         probe = urlsplit(self._client.presigned_get_object(bucket, "probe"))
         signer = Signer(f"{probe.scheme}://{probe.netloc}", region, access_key, secret_key)
+        self._signer = signer
         self._parts = PartRequests(signer, self._http, bucket)
 
     def _make_client(self, http: urllib3.PoolManager) -> Minio:
@@ -109,6 +110,10 @@ class ObjectStore:
     def presigned_put_url(self, key: str, life: timedelta) -> str:
         """A URL that lets its holder write this one object for a while. It is a credential: never log it."""
         return self._public(self._client.presigned_put_object(self._bucket, self.object_key(key), expires=life))
+
+    def allows_put(self, key: str, query: dict[str, str], now: datetime) -> bool:
+        """Whether this is the query of a URL of `presigned_put_url` for this key that still works."""
+        return self._signer.has_signed("PUT", f"/{self._bucket}/{self.object_key(key)}", query, now)
 
     def presigned_get_url(self, key: str, life: timedelta, *, file_name: str, content_type: str) -> str:
         """A URL that lets its holder download this one object, under this name, for a while. Never log it.
@@ -137,6 +142,11 @@ class ObjectStore:
         found = await self._threads.run(self._client.stat_object, self._bucket, object_key)
         failpoint("storage.after_head")
         return ObjectInfo(size=found.size or 0, etag=(found.etag or "").strip('"'))
+
+    async def describe(self, object_key: str) -> StoredObject:
+        """As `head`, with the time."""
+        found = await self._threads.run(self._client.stat_object, self._bucket, object_key)
+        return StoredObject(object_key, found.size or 0, found.last_modified or datetime.now(UTC))
 
     def open(self, object_key: str, etag: str, offset: int = 0) -> ObjectReader:
         """The bytes of exactly this version, from `offset`. Blocking."""

@@ -12,6 +12,11 @@ def errors_report_key(tenant_id: int, import_id: UUID) -> str:
     return f"{FOLDER}/{tenant_id}/{import_id}/errors.csv"
 
 
+def error_file_key(tenant_id: int, import_id: UUID) -> str:
+    """The rejected items of an import as a file of their own format, to be corrected and imported."""
+    return f"{FOLDER}/{tenant_id}/{import_id}/errors.cc5txt"
+
+
 def undo_report_key(tenant_id: int, import_id: UUID) -> str:
     """The rows that an undo has decided on."""
     return f"{FOLDER}/{tenant_id}/{import_id}/undo.csv"

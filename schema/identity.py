@@ -87,6 +87,9 @@ workspaces = Table(
     Column("tenant_id", Integer, ForeignKey("identity.tenants.tenant_id"), nullable=False),
     Column("dialect", Text, nullable=False, comment="appfile or assets"),
     Column("name", Text, nullable=False),
+    Column(
+        "bucket_id", Text, comment="what clients of the AppFile API call its bucket; null: made of the workspace's id"
+    ),
     Column("disabled", Boolean, nullable=False, server_default=text("false")),
     timestamp("created_at", default=True),
     Index("ix_workspaces_tenant", "tenant_id", "dialect"),

@@ -97,6 +97,16 @@ imports = Table(
     Column("finding_tags", ARRAY(Text), nullable=False, server_default="{}"),
     Column("use_parser_actions", Boolean, nullable=False, server_default=text("false")),
     Column("parser_actions_version", BigInteger, comment="which state of the tenant's actions it has applied"),
+    # Of records only. What the file says comes with its first bytes, and is null until then.
+    Column("workspace_id", UUID(as_uuid=True)),
+    Column("entity_type", Text),
+    Column("data_source", Text),
+    Column("action_id", Text, comment="what the client follows the action by"),
+    Column("description", Text, comment="what the client says of the action"),
+    Column("columns", ARRAY(Text), comment="codes of the header; an undo asks whether a later file has said a field"),
+    Column("reference_id", Text, comment="of the file's header"),
+    Column("validation_code", Text, comment="of the file's footer, as it stands there"),
+    Column("file_header", Text, comment="the header as it stands in the file; its error file begins with it"),
     Column("kind", Text, nullable=False, server_default="import", comment="import, or undo of another one"),
     Column("origin", Text, comment="retry, rerun or undo: what it was made for"),
     Column("origin_import_id", UUID(as_uuid=True), comment="the import that it retries, repeats or undoes"),
@@ -150,6 +160,29 @@ imports = Table(
         "origin_import_id",
         unique=True,
         postgresql_where=text(f"origin = 'retry' AND ({LIVE} OR state = 'SUCCEEDED')"),
+    ),
+    Index(
+        "ix_imports_file",
+        "tenant_id",
+        "key",
+        text("import_id DESC"),
+        postgresql_where=text("workspace_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_imports_reference",
+        "tenant_id",
+        "workspace_id",
+        "reference_id",
+        postgresql_where=text("reference_id IS NOT NULL"),
+    ),
+    # A sync file is imported once at a time.
+    Index(
+        "uq_imports_file",
+        "tenant_id",
+        "workspace_id",
+        "key",
+        unique=True,
+        postgresql_where=text(f"workspace_id IS NOT NULL AND kind = 'import' AND NOT dry_run AND {LIVE}"),
     ),
 )
 
@@ -241,6 +274,7 @@ row_errors = Table(
     Column("code", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("value", Text, nullable=False),
+    Column("raw", Text, comment="the item as it stands in the file, where its error file repeats it"),
     _of_import(),
 )
 

@@ -22,6 +22,7 @@ import schema.findings
 import schema.identity
 import schema.importer
 import schema.parser_actions
+import schema.records
 import schema.staging
 import schema.upload
 from schema.base import metadata
@@ -81,6 +82,7 @@ UNREAD = ("audit_log", "webhooks", "webhook_deliveries", "parser_action_settings
 PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "hythe_upload": {
         "files": WRITE,
+        "record_files": WRITE,
         # A file that says its size is refused before it is sent.
         "tenant_limits": READ,
     },
@@ -95,8 +97,10 @@ PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
         **_each(("parser_action_settings", "parser_actions", "writeups"), EDIT),
         "undo_items": EXPIRE,
         "files": READ,
+        "record_files": READ,
         # Retention, and nothing else, reaches what the workers have written.
-        **_each((*FINDINGS_TARGET, "before_images", "sightings"), EXPIRE),
+        **_each((*FINDINGS_TARGET, "records", "before_images", "sightings"), EXPIRE),
+        "record_schemas": WRITE,
     },
     "hythe_dispatch": {
         "outbox": ("DELETE", "SELECT"),
@@ -109,7 +113,8 @@ PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "outbox": WRITE,
         **_each(("row_errors", "undo_items"), ("DELETE", "INSERT", "SELECT")),
         **_each(FINDINGS_TARGET, WRITE),
-        **_each(("parser_action_settings", "writeups"), READ),
+        "records": WRITE,
+        **_each(("parser_action_settings", "writeups", "record_files", "record_schemas"), READ),
         # A file that is uploaded for that adds actions, and changes none.
         "parser_actions": APPEND,
         # An undo takes away what the undone import has left, and hands on what a later one keeps.

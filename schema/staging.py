@@ -115,6 +115,20 @@ errors = Table(
     Column("code", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("value", Text, nullable=False),
+    Column("raw", Text, comment="the item as it stands in the file, of targets that repeat it"),
+    schema=SCHEMA,
+    prefixes=["UNLOGGED"],
+)
+
+records = Table(
+    "records",
+    metadata,
+    *_place(),
+    Column("key", Text(collation="C"), nullable=False, comment="as in records"),
+    # Made JSONB by the merge: text is copied faster.
+    Column("document", Text, comment="JSON of what the row says; null: it deletes the record"),
+    Column("cleared", Text, comment="columns that it empties, U+001F between them; null: none"),
+    Column("line", BigInteger, nullable=False),
     schema=SCHEMA,
     prefixes=["UNLOGGED"],
 )

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from schema.base import metadata, tenant_id, timestamp
 
@@ -22,4 +34,25 @@ files = Table(
     timestamp("created_at", default=True),
     timestamp("expires_at"),
     Index("ix_files_created", "tenant_id", "created_at"),
+)
+
+# What a client of the AppFile API says of a file when it asks for its URL; the file itself is in `files`.
+record_files = Table(
+    "record_files",
+    metadata,
+    tenant_id(),
+    Column("file_id", Text, primary_key=True, comment="the first segment of the key"),
+    Column("key", Text, nullable=False),
+    Column("workspace_id", UUID(as_uuid=True), nullable=False),
+    Column("workspace", Text, nullable=False, comment="its name when the URL was asked for"),
+    Column("bucket_id", Text, nullable=False),
+    Column("entity_type", Text, nullable=False, server_default=""),
+    Column("folder", Text, nullable=False, server_default=""),
+    Column("category", Text, nullable=False, server_default=""),
+    Column("tags", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("metadata", JSONB, nullable=False, server_default="{}"),
+    Column("action_id", Text, nullable=False, comment="what the client follows its action by"),
+    Column("description", Text, nullable=False, server_default=""),
+    UniqueConstraint("tenant_id", "key"),
+    ForeignKeyConstraint(["tenant_id", "key"], ["files.tenant_id", "files.key"], ondelete="CASCADE"),
 )

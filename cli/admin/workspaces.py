@@ -21,11 +21,14 @@ def create(
     context: typer.Context,
     name: str,
     dialect: Annotated[str, typer.Option(help="appfile or assets.")],
+    bucket: Annotated[
+        str, typer.Option(help="What clients of the AppFile API call its bucket; else one is made of the id.")
+    ] = "",
     _json: Json = False,
 ) -> None:
     """Make a workspace."""
     cli = cli_of(context)
-    request = identity.CreateWorkspaceRequest(dialect=dialect, name=name)
+    request = identity.CreateWorkspaceRequest(dialect=dialect, name=name, bucket_id=bucket)
     made = cli.native.call(identity_stub(cli).CreateWorkspace, request)
     print_change(cli.output, made, f"Workspace {made.workspace.workspace_id} ({made.workspace.name}).")
 
@@ -36,8 +39,8 @@ def list_workspaces(context: typer.Context, _json: Json = False) -> None:
     cli = cli_of(context)
     request = identity.ListWorkspacesRequest(page_size=PAGE_SIZE)
     found = list(cli.native.items(identity_stub(cli).ListWorkspaces, request, lambda page: page.workspaces))
-    rows = [(one.workspace_id, one.dialect, one.name, state_of(one.disabled)) for one in found]
-    print_list(cli.output, "workspaces", found, ["ID", "API", "Name", "State"], rows)
+    rows = [(one.workspace_id, one.dialect, one.name, one.bucket_id, state_of(one.disabled)) for one in found]
+    print_list(cli.output, "workspaces", found, ["ID", "API", "Name", "Bucket", "State"], rows)
 
 
 @app.command("disable")

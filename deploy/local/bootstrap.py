@@ -23,6 +23,8 @@ OWNER = "hythe_owner"
 ROLES = ROOT / "migrations" / "roles.sql"
 TENANT = "local"
 USER = "admin@hythe.local"
+WORKSPACE = "ws-local"
+BUCKET = "bk-local"
 ADMINISTRATOR_MODULE = "services.identity.bootstrap"
 
 
@@ -59,7 +61,7 @@ def write_migration(instance: Instance, secrets: Secrets, name: str) -> None:
 
 
 def ensure_administrator(instance: Instance, secrets: Secrets) -> None:
-    """The first tenant, its administrator, and the administrator's API key, by the identity service's own means."""
+    """The first tenant, its administrator with an API key, and its workspace, by the identity service's own means."""
     if find_spec(ADMINISTRATOR_MODULE) is None:
         message = f"There is no {ADMINISTRATOR_MODULE} to make the first administrator."
         raise BootstrapError(message)
@@ -69,6 +71,8 @@ def ensure_administrator(instance: Instance, secrets: Secrets) -> None:
         "HYTHE_BOOTSTRAP_TENANT": TENANT,
         "HYTHE_BOOTSTRAP_USER": USER,
         "HYTHE_BOOTSTRAP_API_KEY_FILE": str(api_key_file(instance.state)),
+        "HYTHE_BOOTSTRAP_WORKSPACE": WORKSPACE,
+        "HYTHE_BOOTSTRAP_BUCKET": BUCKET,
     }
     run_module(instance, "Making the first administrator", [ADMINISTRATOR_MODULE], settings)
 

@@ -4,6 +4,27 @@ from __future__ import annotations
 
 from gateway.openapi.document import Dialect
 
+PUT_FILE = {
+    "put": {
+        "operationId": "putFile",
+        "summary": "Put file",
+        "description": (
+            "The file itself, to the URL that was answered. Its query is the credential. "
+            "Errors are the object store's own, in XML."
+        ),
+        "tags": ["Upload"],
+        "security": [],
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in ("folder", "name")
+        ],
+        "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {}}}},
+        "responses": {
+            "200": {"description": "Stored.", "headers": {"ETag": {"schema": {"type": "string"}}}},
+            "4XX": {"description": "Refused by the object store.", "content": {"application/xml": {}}},
+        },
+    }
+}
+
 PLEXTRAC = Dialect(
     name="plextrac",
     package="hythe.dialects.plextrac.v2",
@@ -48,28 +69,59 @@ PLEXTRAC = Dialect(
                 },
             }
         },
-        "/cloud/uploads/{folder}/{name}": {
-            "put": {
-                "operationId": "putFile",
-                "summary": "Put file",
-                "description": (
-                    "The file itself, to the URL that createPresignedUrl answered. Its query is the credential. "
-                    "Errors are the object store's own, in XML."
-                ),
-                "tags": ["Upload"],
-                "security": [],
-                "parameters": [
-                    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-                    for name in ("folder", "name")
-                ],
-                "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {}}}},
-                "responses": {
-                    "200": {"description": "Stored.", "headers": {"ETag": {"schema": {"type": "string"}}}},
-                    "4XX": {"description": "Refused by the object store.", "content": {"application/xml": {}}},
-                },
-            }
-        },
+        "/cloud/uploads/{folder}/{name}": PUT_FILE,
     },
 )
 
-DIALECTS = (PLEXTRAC,)
+APPFILE = Dialect(
+    name="appfile",
+    package="hythe.dialects.appfile.v1",
+    title="Hythe: file import, AppFile dialect",
+    description=(
+        "Upload a sync file and import its records: POST /appfile/file/path, PUT the file to the URL it answers, "
+        "POST /appfile/file/import, then GET /appfile/file/{FileId} until it is imported. Members of requests may be "
+        "in PascalCase or camelCase."
+    ),
+    error={
+        "type": "object",
+        "properties": {
+            "IsSuccess": {"const": False},
+            "ResponseStatus": {
+                "type": "object",
+                "properties": {
+                    "ErrorCode": {"type": "string", "minLength": 1, "description": "A name to switch on."},
+                    "Message": {"type": "string", "description": "What happened, for people."},
+                    "StackTrace": {"const": ""},
+                    "Errors": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "ErrorCode": {"type": "string"},
+                                "FieldName": {"type": "string"},
+                                "Message": {"type": "string"},
+                            },
+                            "required": ["ErrorCode", "FieldName", "Message"],
+                            "additionalProperties": False,
+                        },
+                    },
+                },
+                "required": ["ErrorCode", "Message", "StackTrace", "Errors"],
+                "additionalProperties": False,
+            },
+            "Data": {"type": "null"},
+        },
+        "required": ["IsSuccess", "ResponseStatus", "Data"],
+        "additionalProperties": False,
+    },
+    paths={"/cloud/uploads/{folder}/{name}": PUT_FILE},
+    headers=tuple(
+        {"name": name, "in": "header", "description": meaning, "schema": {"type": "string"}}
+        for name, meaning in (
+            ("X-Param-Override-WorkspaceId", "Id or name of the workspace that the request is for."),
+            ("X-Param-Override-BucketId", "Its bucket."),
+        )
+    ),
+)
+
+DIALECTS = (PLEXTRAC, APPFILE)

@@ -25,6 +25,8 @@ class Dialect:
     """Schema of the body of every error."""
     paths: dict[str, Any]
     """Paths without an RPC, answered by the gateway or the object store."""
+    headers: tuple[dict[str, Any], ...] = ()
+    """Parameters that every operation has."""
 
     @property
     def shapes(self) -> Path:
@@ -65,6 +67,8 @@ def document(dialect: Dialect, contract: Contract, shapes: dict[str, Schema]) ->
         for path, verb, operation in operations(contract, method):
             if verb in paths.setdefault(path, {}):
                 raise ContractError(f"{verb.upper()} {path} is declared twice.")
+            if dialect.headers:
+                operation["parameters"] = [*operation.get("parameters", []), *dialect.headers]
             paths[path][verb] = operation
     schemas = schemas_named_in(paths, dialect, contract, shapes)
     if unused := shapes.keys() - schemas.keys():

@@ -1,4 +1,4 @@
-"""`python -m services.identity.bootstrap`: the first tenant, its administrator and operator, and that one's API key.
+"""`python -m services.identity.bootstrap`: the first tenant, its administrator and operator, their key, a workspace.
 
 It makes what is missing and may be run at every start. A password that is there is left alone, because its owner may
 have changed it; `--reset-password` sets it from the file again, and gives the user back every right, for when nobody
@@ -12,13 +12,15 @@ import asyncio
 import sys
 from pathlib import Path
 
+import uuid_utils.compat
+
 from runtime.auth import Role
 from runtime.database import Database
 from runtime.errors import ServiceError
 from runtime.settings import load
 from services.identity.api_keys import digest_of
 from services.identity.checks import checked_name, checked_user_name
-from services.identity.model import Account
+from services.identity.model import APPFILE, Account
 from services.identity.passwords import LEAST_GIVEN_LENGTH, LONGEST_PASSWORD, Passwords
 from services.identity.settings import BootstrapSettings
 from services.identity.store.transactions import Queries, Store
@@ -48,6 +50,8 @@ async def bootstrap(store: Store, passwords: Passwords, settings: BootstrapSetti
         )
         if key:
             await _ensure_key(queries, account, key)
+        if settings.bootstrap_workspace:
+            await _ensure_workspace(queries, account, settings)
 
 
 async def _ensure_administrator(
@@ -76,6 +80,19 @@ async def _ensure_key(queries: Queries, account: Account, key: str) -> None:
     digest = digest_of(key)
     await queries.keys.disable_others(account, KEY_NAME, digest)
     await queries.keys.add(account, name=KEY_NAME, prefix=key[:SHOWN_OF_KEY], digest=digest)
+
+
+async def _ensure_workspace(queries: Queries, account: Account, settings: BootstrapSettings) -> None:
+    """One that somebody has disabled stays so."""
+    name = checked_name(settings.bootstrap_workspace, "bootstrap_workspace")
+    if not await queries.workspaces.is_there(account.tenant_id, APPFILE, name):
+        await queries.workspaces.add(
+            account.tenant_id,
+            uuid_utils.compat.uuid7(),
+            dialect=APPFILE,
+            name=name,
+            bucket_id=settings.bootstrap_bucket.strip() or None,
+        )
 
 
 def read_secret(path: Path, least_length: int) -> str:

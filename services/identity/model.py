@@ -88,6 +88,13 @@ class Workspace:
     dialect: str
     name: str
     disabled: bool
+    own_bucket_id: str | None = None
+    """As it was given when the workspace was made."""
+
+    @property
+    def bucket_id(self) -> str:
+        """What clients of the AppFile API call the workspace's one bucket."""
+        return self.own_bucket_id or f"bk-{self.workspace_id.hex}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +103,5 @@ class Page(Generic[T]):
     next_token: str
 
 
-DIALECTS_WITH_WORKSPACES = frozenset({"appfile", "assets"})
+APPFILE = "appfile"
+DIALECTS_WITH_WORKSPACES = frozenset({APPFILE, "assets"})

@@ -148,7 +148,9 @@ class IdentityService(IdentityServiceServicer):
         return pb.RotateApiKeyResponse(api_key=key_message(key), secret=secret)
 
     async def CreateWorkspace(self, request: pb.CreateWorkspaceRequest, context: Context) -> pb.CreateWorkspaceResponse:
-        workspace = await self._do.workspaces.create(current_principal(), dialect=request.dialect, name=request.name)
+        workspace = await self._do.workspaces.create(
+            current_principal(), dialect=request.dialect, name=request.name, bucket_id=request.bucket_id
+        )
         return pb.CreateWorkspaceResponse(workspace=workspace_message(workspace))
 
     async def ListWorkspaces(self, request: pb.ListWorkspacesRequest, context: Context) -> pb.ListWorkspacesResponse:
@@ -156,6 +158,12 @@ class IdentityService(IdentityServiceServicer):
             current_principal(), page_size=request.page_size, page_token=request.page_token
         )
         return pb.ListWorkspacesResponse(workspaces=map(workspace_message, page.items), next_page_token=page.next_token)
+
+    async def GetWorkspace(self, request: pb.GetWorkspaceRequest, context: Context) -> pb.GetWorkspaceResponse:
+        workspace = await self._do.workspaces.find(
+            current_principal(), dialect=request.dialect, workspace=request.workspace, bucket_id=request.bucket_id
+        )
+        return pb.GetWorkspaceResponse(workspace=workspace_message(workspace))
 
     async def SetWorkspaceDisabled(
         self, request: pb.SetWorkspaceDisabledRequest, context: Context
@@ -231,4 +239,5 @@ def workspace_message(workspace: Workspace) -> pb.Workspace:
         dialect=workspace.dialect,
         name=workspace.name,
         disabled=workspace.disabled,
+        bucket_id=workspace.bucket_id,
     )

@@ -27,4 +27,6 @@ class BootstrapSettings(BaseSettings):
     bootstrap_tenant: str = Field(description="Name of the first tenant.")
     bootstrap_user: str = Field(description="User name of its first administrator, who is also an operator.")
     admin_password_file: Path = Field(description="File with that user's first password.")
+    bootstrap_workspace: str = Field("", description="Name of that tenant's AppFile workspace, if it is to have one.")
+    bootstrap_bucket: str = Field("", description="What clients of the AppFile API call its bucket.")
     bootstrap_api_key_file: Path | None = Field(None, description="File with an API key of that user, if it needs one.")

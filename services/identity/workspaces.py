@@ -19,15 +19,17 @@ class Workspaces:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def create(self, caller: Principal, *, dialect: str, name: str) -> Workspace:
+    async def create(self, caller: Principal, *, dialect: str, name: str, bucket_id: str = "") -> Workspace:
+        """`bucket_id` empty: one is made of the workspace's id."""
         checked = checked_name(name)
+        bucket = checked_name(bucket_id, "bucket_id") if bucket_id.strip() else None
         if dialect not in DIALECTS_WITH_WORKSPACES:
             known = " or ".join(sorted(DIALECTS_WITH_WORKSPACES))
             raise InvalidArgument("BAD_DIALECT", f"dialect must be {known}.", field="dialect")
         async with self._store.begin() as queries:
             administrator = await current_administrator(queries, caller)
             workspace = await queries.workspaces.add(
-                administrator.tenant_id, uuid_utils.compat.uuid7(), dialect=dialect, name=checked
+                administrator.tenant_id, uuid_utils.compat.uuid7(), dialect=dialect, name=checked, bucket_id=bucket
             )
         note_object(workspace_id=workspace.workspace_id)
         return workspace
@@ -41,6 +43,22 @@ class Workspaces:
             )
         return page_of(workspaces, size, lambda workspace: workspace.workspace_id)
 
+    async def find(self, caller: Principal, *, dialect: str, workspace: str = "", bucket_id: str = "") -> Workspace:
+        """The one that a request is for, by its id or its name, and by its bucket; both empty: the tenant's oldest.
+
+        What is disabled, or has another bucket, is not found.
+        """
+        wanted = workspace.strip()
+        async with self._store.begin() as queries:
+            usable = await queries.workspaces.usable(
+                caller.tenant_id, dialect, str(_read_id(wanted) or wanted).replace("\0", "")
+            )
+        bucket = bucket_id.strip()
+        for found in usable:
+            if bucket in {"", found.bucket_id}:
+                return found
+        raise workspace_not_found(wanted)
+
     async def set_disabled(self, caller: Principal, workspace_id: str, *, disabled: bool) -> Workspace:
         async with self._store.begin() as queries:
             administrator = await current_administrator(queries, caller)
@@ -49,8 +67,12 @@ class Workspaces:
                 administrator.tenant_id, known, disabled=disabled
             )
         if not workspace:
-            raise NotFound("WORKSPACE_NOT_FOUND", "There is no such workspace.", workspace_id=workspace_id[:64])
+            raise workspace_not_found(workspace_id)
         return workspace
+
+
+def workspace_not_found(wanted: str) -> NotFound:
+    return NotFound("WORKSPACE_NOT_FOUND", "There is no such workspace.", workspace_id=wanted[:64])
 
 
 def _read_id(text: str) -> UUID | None:

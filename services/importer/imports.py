@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 NO_CLIENT = 0
 MAX_TEXT = 255
 MAX_KEY_LENGTH = 1_024
+ALREADY_RUNNING = "IMPORT_ALREADY_RUNNING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,10 @@ class Trigger:
     request_id: str = ""
     options: Options = field(default_factory=Options)
     target: TargetName = TargetName.FINDINGS
+    workspace_id: UUID | None = None
+    """Of records only; what a client says of the import with it."""
+    action_id: str | None = None
+    description: str | None = None
 
     @property
     def reads_findings(self) -> bool:
@@ -65,6 +71,7 @@ class Trigger:
             self.use_parser_actions,
             # Digests of earlier releases know no other target.
             *([] if self.target is TargetName.FINDINGS else [self.target]),
+            *([] if self.workspace_id is None else [str(self.workspace_id)]),
             options=self.options,
         )
 
@@ -108,6 +115,8 @@ class Imports:
         created_at = await self._store.insert(principal.tenant_id, new)
         if created_at is None:
             raced = await self._facts(principal, trigger)
+            if raced.earlier is None and trigger.target is TargetName.RECORDS:
+                raise already_running()
             return await self._replay(principal, trigger, require_earlier(raced))
         IMPORTS_CREATED.labels(source=new.source, lane=new.lane).inc()
         note_object(import_id=new.import_id)
@@ -133,18 +142,26 @@ class Imports:
             created_at=created_at,
             updated_at=created_at,
             options=new.options,
+            workspace_id=new.workspace_id,
+            action_id=new.action_id,
+            description=new.description,
         )
 
     def _checked(self, trigger: Trigger) -> Trigger:
         return replace(
             trigger,
-            source=self._sources.check(trigger.source, for_report=trigger.reads_findings),
+            source=self._source(trigger),
             file_name=checked_text("file_name", trigger.file_name, max_length=MAX_TEXT),
             asset_tags=normal_tags(trigger.asset_tags),
             finding_tags=normal_tags(trigger.finding_tags),
             request_id=checked_text("request_id", trigger.request_id, max_length=MAX_TEXT),
             options=checked(trigger.options),
         )
+
+    def _source(self, trigger: Trigger) -> str:
+        if trigger.target is TargetName.RECORDS:
+            return self._sources.check_records(trigger.source)
+        return self._sources.check(trigger.source, for_report=trigger.reads_findings)
 
     async def _facts(self, principal: Principal, trigger: Trigger) -> Facts:
         if len(trigger.key) > MAX_KEY_LENGTH or "\0" in trigger.key:
@@ -200,6 +217,9 @@ class Imports:
             request_digest=trigger.digest() if trigger.request_id else None,
             traceparent=current_request().traceparent,
             options=options,
+            workspace_id=trigger.workspace_id,
+            action_id=trigger.action_id,
+            description=trigger.description,
         )
 
 
@@ -236,6 +256,10 @@ def another_request(earlier: Earlier) -> AlreadyExists:
         "This request id has been used for another request.",
         import_id=str(earlier.import_id),
     )
+
+
+def already_running() -> FailedPrecondition:
+    return FailedPrecondition(ALREADY_RUNNING, "An import of this file has not ended yet.")
 
 
 def refuse_too_large(size: int, facts: Facts, thresholds: Thresholds) -> None:

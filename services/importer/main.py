@@ -6,11 +6,14 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from dialects.plextrac.envelope import error_envelope
+import dialects.appfile.envelope
+import dialects.plextrac.envelope
+from hythe.dialects.appfile.v1.appfile_pb2_grpc import add_AppFileImporterServicer_to_server
 from hythe.dialects.plextrac.v2.parser_actions_pb2_grpc import add_PlextracParserActionsServicer_to_server
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import add_PlextracImporterServicer_to_server
 from hythe.importer.v1.importer_pb2_grpc import add_ImportServiceServicer_to_server
 from hythe.importer.v1.parser_actions_pb2_grpc import add_ParserActionServiceServicer_to_server
+from hythe.importer.v1.schemas_pb2_grpc import add_SchemaServiceServicer_to_server
 from hythe.importer.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
 from runtime.audit import AuditTable, AuditTrail
 from runtime.auth import remote_authenticator
@@ -23,11 +26,13 @@ from runtime.outbound import Outbound
 from runtime.sealing import Sealer
 from runtime.server import run, serve
 from runtime.settings import load, required
+from runtime.workspaces import RemoteWorkspaces
 from schema.identity import audit_log
 from services.importer.announcer import Announcer
 from services.importer.commands import Commands
 from services.importer.deliveries import Deliveries
 from services.importer.detection import Detector
+from services.importer.dialects.appfile import AppFileImporter
 from services.importer.dialects.plextrac import PlextracImporter
 from services.importer.dialects.plextrac_actions import PlextracParserActions
 from services.importer.dispatcher import Dispatcher
@@ -38,8 +43,12 @@ from services.importer.imports import Imports, Thresholds
 from services.importer.parser_action_service import ParserActionService
 from services.importer.parser_actions import ParserActions
 from services.importer.reaper import Reaper
+from services.importer.record_commands import RecordCommands
+from services.importer.record_imports import RecordImports
+from services.importer.record_schemas import RecordSchemas
 from services.importer.repeats import Repeats
 from services.importer.retention import Retention
+from services.importer.schema_service import SchemaService
 from services.importer.service import ImportService
 from services.importer.settings import ImporterSettings
 from services.importer.sources import FileFormat, Source, Sources
@@ -47,6 +56,8 @@ from services.importer.store.engagements import SqlEngagementStore
 from services.importer.store.imports import SqlImportStore
 from services.importer.store.outbox import CHANNEL
 from services.importer.store.parser_actions import SqlParserActionStore
+from services.importer.store.record_files import SqlRecordFileStore
+from services.importer.store.record_schemas import SqlRecordSchemaStore
 from services.importer.store.webhooks import SqlWebhookStore
 from services.importer.store.writeups import SqlWriteupStore
 from services.importer.webhook_service import WebhookService
@@ -58,8 +69,10 @@ SERVICE_NAMES = (
     "hythe.importer.v1.ImportService",
     "hythe.importer.v1.WebhookService",
     "hythe.importer.v1.ParserActionService",
+    "hythe.importer.v1.SchemaService",
     "hythe.dialects.plextrac.v2.PlextracImporter",
     "hythe.dialects.plextrac.v2.PlextracParserActions",
+    "hythe.dialects.appfile.v1.AppFileImporter",
 )
 
 
@@ -76,6 +89,7 @@ async def main() -> None:
     objects = object_store(settings)
     identity = channel(required(settings.identity_address, "identity_address"))
     authenticator = remote_authenticator(identity, issuer=settings.token_issuer, audience=settings.token_audience)
+    workspaces = RemoteWorkspaces(identity, "appfile")
     queue = await JobQueue.connect(settings.nats_url.get_secret_value(), name=NAME)
     sources = known_sources()
     detector = Detector(sources, recognised, registry.look)
@@ -84,8 +98,11 @@ async def main() -> None:
     )
     store = SqlImportStore(database)
     imports = Imports(store, objects, sources, thresholds)
+    record_files = SqlRecordFileStore(database)
+    record_imports = RecordImports(record_files, store, objects, workspaces, imports)
     commands = Commands(store)
     repeats = Repeats(store, objects, thresholds, outcomes_kept=timedelta(days=settings.undo_days))
+    record_commands = RecordCommands(record_files, commands, repeats)
     engagements = Engagements(SqlEngagementStore(database), max_running_imports=settings.max_running_imports)
     listener = Listener(dispatch_url, CHANNEL)
     poll_seconds = settings.dispatch_poll_seconds
@@ -96,6 +113,7 @@ async def main() -> None:
     deliveries = Deliveries(dispatch_database, database, outbound, sealer, called, settings, poll_seconds=poll_seconds)
     actions = ParserActions(SqlParserActionStore(database), imports, sources)
     writeups = Writeups(SqlWriteupStore(database))
+    schemas = RecordSchemas(SqlRecordSchemaStore(database), workspaces)
     webhooks = Webhooks(SqlWebhookStore(database), outbound, sealer)
     retention = Retention(dispatch_database, database, objects, settings)
     reaper = Reaper(dispatch_database, objects, settings)
@@ -118,14 +136,21 @@ async def main() -> None:
             settings,
             name=NAME,
             registrations=[
-                partial(add_ImportServiceServicer_to_server, ImportService(*parts)),
+                partial(add_ImportServiceServicer_to_server, ImportService(*parts, record_imports)),
                 partial(add_WebhookServiceServicer_to_server, WebhookService(webhooks)),
                 partial(add_ParserActionServiceServicer_to_server, ParserActionService(actions, writeups)),
+                partial(add_SchemaServiceServicer_to_server, SchemaService(schemas)),
                 partial(add_PlextracParserActionsServicer_to_server, PlextracParserActions(actions, writeups)),
                 partial(add_PlextracImporterServicer_to_server, PlextracImporter(*parts)),
+                partial(
+                    add_AppFileImporterServicer_to_server, AppFileImporter(record_imports, record_commands, workspaces)
+                ),
             ],
             service_names=SERVICE_NAMES,
-            envelopes={"plextrac": error_envelope},
+            envelopes={
+                "plextrac": dialects.plextrac.envelope.error_envelope,
+                "appfile": dialects.appfile.envelope.error_envelope,
+            },
             authenticator=authenticator,
             audit=AuditTrail(AuditTable(audit_database, audit_log)),
             background=[dispatcher.run],
@@ -150,8 +175,9 @@ def known_sources() -> Sources:
             registry.DISPLAY_NAMES[slug],
             tuple(map(file_format, registry.FINDING_SOURCES.get(slug, ()))),
             tuple(map(file_format, registry.ASSET_SOURCES.get(slug, ()))),
+            tuple(map(file_format, registry.RECORD_SOURCES.get(slug, ()))),
         )
-        for slug in {**registry.FINDING_SOURCES, **registry.ASSET_SOURCES}
+        for slug in {**registry.FINDING_SOURCES, **registry.ASSET_SOURCES, **registry.RECORD_SOURCES}
     )
 
 

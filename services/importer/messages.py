@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hythe.importer.v1 import importer_pb2
 from runtime.errors import InvalidArgument
 from runtime.timestamps import timestamp
 from services.importer.detection import Detection
 from services.importer.options import sha256_of
-from services.importer.policy import OnError, Options, Policy
+from services.importer.policy import EmptyValues, OnError, Options, Policy
+from services.importer.record_imports import RecordTrigger
 from services.importer.snapshot import Snapshot
 from services.importer.sources import FileFormat, Source
 
@@ -18,6 +21,35 @@ ON_ERROR = {
     importer_pb2.ON_ERROR_ABORT_ABOVE: OnError.ABORT_ABOVE,
     importer_pb2.ON_ERROR_ALL_OR_NOTHING: OnError.ALL_OR_NOTHING,
 }
+
+
+EMPTY_VALUES = {
+    importer_pb2.EMPTY_VALUES_UNSPECIFIED: EmptyValues.CLEAR,
+    importer_pb2.EMPTY_VALUES_CLEAR: EmptyValues.CLEAR,
+    importer_pb2.EMPTY_VALUES_KEEP: EmptyValues.KEEP,
+}
+
+
+def record_trigger_of(message: importer_pb2.StartRecordsImportRequest) -> RecordTrigger:
+    """As the caller says it."""
+    if message.empty_values not in EMPTY_VALUES:
+        raise InvalidArgument("INVALID_OPTION", "There is no such choice for empty values.", field="empty_values")
+    options = options_of(message.options)
+    policy = msgspec.structs.replace(
+        options.policy,
+        empty=EMPTY_VALUES[message.empty_values],
+        require_footer=message.require_footer if message.HasField("require_footer") else True,
+    )
+    return RecordTrigger(
+        file_id=message.file_id,
+        file_type=message.file_type,
+        workspace=message.workspace,
+        bucket_id=message.bucket_id,
+        request_id=message.request_id,
+        action_id=message.action_id,
+        description=message.description,
+        options=msgspec.structs.replace(options, policy=policy),
+    )
 
 
 def options_of(message: importer_pb2.ImportOptions) -> Options:
@@ -101,6 +133,12 @@ def import_message(snapshot: Snapshot) -> importer_pb2.Import:
             importer_pb2.UndoCount(kind=each.kind, action=each.action, reason=each.reason, count=each.count)
             for each in snapshot.undo
         ],
+        workspace_id=_text(snapshot.workspace_id),
+        entity_type=_text(snapshot.entity_type),
+        data_source=_text(snapshot.data_source),
+        reference_id=_text(snapshot.reference_id),
+        action_id=_text(snapshot.action_id),
+        description=_text(snapshot.description),
     )
 
 

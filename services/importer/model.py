@@ -66,6 +66,7 @@ class TargetName(StrEnum):
 
     FINDINGS = "findings"
     PARSER_ACTIONS = "parser_actions"
+    RECORDS = "records"
 
 
 class ActionCode(StrEnum):

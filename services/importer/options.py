@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from runtime.errors import InvalidArgument
-from services.importer.policy import OnError, Options, Policy
+from services.importer.policy import OnError, Options
 
 SHA256_HEX = re.compile(r"[0-9a-fA-F]{64}")
 MAX_PERCENT = 100
@@ -35,7 +35,12 @@ class Changes:
         """What is said here, and what is not as it is in `first`."""
         policy = first.policy
         if any(each is not None for each in (self.on_error, self.max_errors, self.max_error_percent)):
-            policy = Policy(self.on_error or policy.on_error, self.max_errors, self.max_error_percent)
+            policy = msgspec.structs.replace(
+                policy,
+                on_error=self.on_error or policy.on_error,
+                max_errors=self.max_errors,
+                max_error_percent=self.max_error_percent,
+            )
         records = first.policy.expected_records if self.expected_records is None else self.expected_records
         return Options(
             dry_run=first.dry_run if self.dry_run is None else self.dry_run,
@@ -64,6 +69,12 @@ def checked(options: Options) -> Options:
             "INVALID_EXPECTED_RECORDS", "The expected number of records must be 0 or more.", field="expected_records"
         )
     return options
+
+
+def read_as(first: Options, given: Options) -> Options:
+    """What is given, with the file read as it was the first time."""
+    policy = msgspec.structs.replace(given.policy, empty=first.policy.empty, require_footer=first.policy.require_footer)
+    return msgspec.structs.replace(given, policy=policy)
 
 
 def sha256_of(text: str) -> bytes | None:

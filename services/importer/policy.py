@@ -18,13 +18,22 @@ class OnError(StrEnum):
     ALL_OR_NOTHING = "all_or_nothing"
 
 
+class EmptyValues(StrEnum):
+    """What an empty value of a row does with the value that the record has."""
+
+    CLEAR = "clear"
+    KEEP = "keep"
+
+
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """As it stands in `imports.policy`. The two limits count with ABORT_ABOVE only."""
+    """As it stands in `imports.policy`. The two limits count with ABORT_ABOVE only, the last two with records only."""
 
     on_error: OnError = OnError.CONTINUE
     max_errors: int | None = None
     max_error_percent: float | None = None
     expected_records: int | None = None
+    empty: EmptyValues = EmptyValues.CLEAR
+    require_footer: bool = True
 
 
 class Options(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from services.importer.access import lock_visible
 from services.importer.imports import (
     MAX_TEXT,
     Thresholds,
+    already_running,
     another_request,
     refuse_too_large,
     require_earlier,
@@ -106,6 +107,8 @@ class Repeats:
                 note_queued(new)
                 return await session.read(new.import_id)
         raced = await self._store.facts(principal.tenant_id, lookup)
+        if raced.earlier is None and new.workspace_id is not None:
+            raise already_running()
         return await self._replay(principal, require_earlier(raced), digest)
 
     async def _replay(self, principal: Principal, earlier: Earlier, digest: bytes | None) -> Snapshot:
@@ -207,6 +210,11 @@ def made_from(first: Snapshot, locked: Locked, origin: Origin) -> NewImport:
         options=first.options,
         origin=origin,
         origin_import_id=first.import_id,
+        workspace_id=first.workspace_id,
+        entity_type=first.entity_type,
+        data_source=first.data_source,
+        action_id=first.action_id,
+        description=first.description,
     )
 
 

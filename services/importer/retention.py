@@ -11,7 +11,7 @@ import structlog
 from runtime.database import Database
 from runtime.errors import ServiceError
 from runtime.objects import ObjectStore
-from runtime.reports import undo_report_key
+from runtime.reports import error_file_key, undo_report_key
 from services.importer import dispatch_store, retention_store
 from services.importer.engine.report import report_key
 from services.importer.settings import DispatchSettings
@@ -84,7 +84,8 @@ class Retention:
         for undo_id in {*undos, *last_undos}:
             await self._objects.delete(self._objects.object_key(undo_report_key(tenant_id, undo_id)))
         for import_id in reported:
-            await self._objects.delete(self._objects.object_key(report_key(tenant_id, import_id)))
+            for key in (report_key(tenant_id, import_id), error_file_key(tenant_id, import_id)):
+                await self._objects.delete(self._objects.object_key(key))
         async with self._database.transaction(tenant_id) as connection:
             await retention_store.delete_errors(connection, tenant_id, reported)
             await retention_store.delete_undo_items(connection, tenant_id, undos)

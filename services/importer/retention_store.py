@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schema.importer import before_images, import_inputs, imports, row_errors, sightings, undo_items, webhook_deliveries
+from schema.records import records
 from services.importer.model import Kind, State
+
+# The kind of records in before-images (targets/records/merge.py).
+RECORD = "record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +136,36 @@ async def delete_outcomes(connection: AsyncConnection, tenant_id: int, age: time
         .exists()
     )
     old = select(imports.c.import_id).where(_ended_before(tenant_id, age), ~is_needed)
+    await _delete_emptied_records(connection, tenant_id, old)
     for table in (sightings, before_images):
         await connection.execute(delete(table).where(table.c.tenant_id == tenant_id, table.c.import_id.in_(old)))
+
+
+async def _delete_emptied_records(connection: AsyncConnection, tenant_id: int, old: Select[tuple[UUID]]) -> None:
+    """Rows of deleted records whose last before-image goes with the imports in `old`: nothing brings them back."""
+    image, other = before_images.alias("image"), before_images.alias("other")
+    is_kept = (
+        select(other.c.import_id)
+        .where(
+            other.c.tenant_id == tenant_id,
+            other.c.kind == RECORD,
+            other.c.row_id == records.c.record_id,
+            other.c.import_id.not_in(old),
+        )
+        .exists()
+    )
+    await connection.execute(
+        delete(records).where(
+            records.c.tenant_id == tenant_id,
+            records.c.document.is_(None),
+            records.c.record_id.in_(
+                select(image.c.row_id).where(
+                    image.c.tenant_id == tenant_id, image.c.kind == RECORD, image.c.import_id.in_(old)
+                )
+            ),
+            ~is_kept,
+        )
+    )
 
 
 async def delete_deliveries(connection: AsyncConnection, tenant_id: int, age: timedelta) -> None:

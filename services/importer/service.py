@@ -14,8 +14,16 @@ from services.importer.commands import Commands
 from services.importer.detection import Detector
 from services.importer.engagements import Engagements
 from services.importer.imports import Imports, Trigger
-from services.importer.messages import detection_message, import_message, options_of, source_message
+from services.importer.messages import (
+    detection_message,
+    import_message,
+    options_of,
+    record_trigger_of,
+    source_message,
+)
+from services.importer.options import read_as
 from services.importer.ports import Limits, NewClient, NewReport
+from services.importer.record_imports import RecordImports
 from services.importer.repeats import Repeats
 from services.importer.sources import Sources
 
@@ -33,6 +41,7 @@ class ImportService(ImportServiceServicer):
         engagements: Engagements,
         sources: Sources,
         detector: Detector,
+        record_imports: RecordImports,
     ) -> None:
         self._imports = imports
         self._commands = commands
@@ -40,6 +49,7 @@ class ImportService(ImportServiceServicer):
         self._engagements = engagements
         self._sources = sources
         self._detector = detector
+        self._record_imports = record_imports
 
     async def CreateImport(
         self, request: importer_pb2.CreateImportRequest, context: Context
@@ -58,6 +68,12 @@ class ImportService(ImportServiceServicer):
         )
         snapshot = await self._imports.create(current_principal(), trigger)
         return importer_pb2.CreateImportResponse(**{"import": import_message(snapshot)})
+
+    async def StartRecordsImport(
+        self, request: importer_pb2.StartRecordsImportRequest, context: Context
+    ) -> importer_pb2.StartRecordsImportResponse:
+        snapshot = await self._record_imports.start(current_principal(), record_trigger_of(request))
+        return importer_pb2.StartRecordsImportResponse(**{"import": import_message(snapshot)})
 
     async def CancelImport(
         self, request: importer_pb2.CancelImportRequest, context: Context
@@ -88,7 +104,10 @@ class ImportService(ImportServiceServicer):
     ) -> importer_pb2.RerunImportResponse:
         given = options_of(request.options) if request.HasField("options") else None
         snapshot = await self._repeats.rerun(
-            current_principal(), request.import_id, lambda first: given or first, request.request_id
+            current_principal(),
+            request.import_id,
+            lambda first: first if given is None else read_as(first, given),
+            request.request_id,
         )
         return importer_pb2.RerunImportResponse(**{"import": import_message(snapshot)})
 

@@ -42,6 +42,11 @@ class NewImport:
     kind: Kind = Kind.IMPORT
     origin: Origin | None = None
     origin_import_id: UUID | None = None
+    workspace_id: UUID | None = None
+    entity_type: str | None = None
+    data_source: str | None = None
+    action_id: str | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +114,10 @@ class Snapshot:
     pause_requested: bool = False
     resumable_until: datetime | None = None
     undo: tuple[UndoCount, ...] = ()
+    workspace_id: UUID | None = None
+    """Of records only, as the rest. The last three are known once the file's header was read."""
+    action_id: str | None = None
+    description: str | None = None
+    entity_type: str | None = None
+    data_source: str | None = None
+    reference_id: str | None = None

@@ -29,20 +29,24 @@ class FileFormat:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One slug. `report_formats` go into a report, `asset_formats` bring client assets without one."""
+    """One slug. `report_formats` go into a report, `asset_formats` bring client assets without one.
+
+    `record_formats` bring records into a workspace.
+    """
 
     slug: str
     display_name: str
     report_formats: tuple[FileFormat, ...] = ()
     asset_formats: tuple[FileFormat, ...] = ()
+    record_formats: tuple[FileFormat, ...] = ()
 
     @property
     def is_assets_only(self) -> bool:
-        return not self.report_formats
+        return not self.report_formats and not self.record_formats
 
     @property
     def formats(self) -> tuple[FileFormat, ...]:
-        return tuple(dict.fromkeys(self.report_formats + self.asset_formats))
+        return tuple(dict.fromkeys(self.report_formats + self.asset_formats + self.record_formats))
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -73,5 +77,16 @@ class Sources:
             names = ", ".join(known)
             raise InvalidArgument(
                 "UNKNOWN_SOURCE", f"There is no {kind} {slug[:64]!r}. Known are: {names}.", known=names
+            )
+        return wanted
+
+    def check_records(self, slug: str) -> str:
+        """The same for files of records."""
+        known = [source.slug for source in self.all() if source.record_formats]
+        wanted = slug.strip().lower()
+        if wanted not in known:
+            names = ", ".join(known)
+            raise InvalidArgument(
+                "FILE_TYPE_UNSUPPORTED", f"There is no file type {slug[:64]!r}. Known are: {names}.", known=names
             )
         return wanted

@@ -1,19 +1,28 @@
-"""Handing out the report of an import: all its rejected items or, of an undo, all rows that it has decided on."""
+"""Handing out the reports of an import: its rejected items, as a table and as a file; or all that an undo decided."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import Protocol
 
 from runtime.auth import Principal
 from runtime.errors import NotFound
 from runtime.objects import ObjectInfo, ObjectMissing
-from runtime.reports import errors_report_key, undo_report_key
+from runtime.reports import error_file_key, errors_report_key, undo_report_key
 from services.status.imports import Imports
-from services.status.model import UNDO, SignedReport
+from services.status.model import UNDO, Import, SignedReport
 
 LIFE = timedelta(minutes=5)
 CSV = "text/csv; charset=utf-8"
+PLAIN = "text/plain; charset=utf-8"
+
+
+class ReportKind(Enum):
+    """What a report is: all rows as a table, or the rejected rows as a file that can be corrected and imported."""
+
+    TABLE = auto()
+    FILE = auto()
 
 
 class Objects(Protocol):
@@ -33,17 +42,22 @@ class ImportReports:
         self._imports = imports
         self._objects = objects
 
-    async def sign(self, principal: Principal, import_id: str) -> SignedReport:
+    async def sign(self, principal: Principal, import_id: str, kind: ReportKind = ReportKind.TABLE) -> SignedReport:
         """Raises NotFound also where there is none: nothing was rejected, the end is not there yet, it was removed."""
         found = await self._imports.get(principal, import_id)
-        is_undo = found.kind == UNDO
-        key = (undo_report_key if is_undo else errors_report_key)(found.tenant_id, found.import_id)
+        signed = await self.find(found, kind)
+        if signed is None:
+            raise NotFound("NO_REPORT", f"Import {found.import_id} has no report.", import_id=str(found.import_id))
+        return signed
+
+    async def find(self, found: Import, kind: ReportKind) -> SignedReport | None:
+        """Of an import that the caller may see; None where there is none."""
+        key, file_name, content_type = described(found, kind)
         # What a worker wrote in an attempt that others may follow is not the report yet.
         if not found.is_terminal or not await self._is_there(key):
-            raise NotFound("NO_REPORT", f"Import {found.import_id} has no report.", import_id=str(found.import_id))
+            return None
         expires_at = datetime.now(UTC) + LIFE
-        file_name = f"{'undo' if is_undo else 'errors'}-{found.import_id}.csv"
-        url = self._objects.presigned_get_url(key, LIFE, file_name=file_name, content_type=CSV)
+        url = self._objects.presigned_get_url(key, LIFE, file_name=file_name, content_type=content_type)
         return SignedReport(url, expires_at)
 
     async def _is_there(self, key: str) -> bool:
@@ -52,3 +66,13 @@ class ImportReports:
         except ObjectMissing:
             return False
         return True
+
+
+def described(found: Import, kind: ReportKind) -> tuple[str, str, str]:
+    """Key, file name and content type of a report. An undo has a table only."""
+    place = found.tenant_id, found.import_id
+    if found.kind == UNDO:
+        return undo_report_key(*place), f"undo-{found.import_id}.csv", CSV
+    if kind is ReportKind.FILE:
+        return error_file_key(*place), f"errors-{found.import_id}.cc5txt", PLAIN
+    return errors_report_key(*place), f"errors-{found.import_id}.csv", CSV

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from functools import partial
 
-from dialects.plextrac.envelope import error_envelope
+import dialects.appfile.envelope
+import dialects.plextrac.envelope
+from hythe.dialects.appfile.v1.appfile_pb2_grpc import add_AppFileStatusServicer_to_server
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import add_PlextracStatusServicer_to_server
 from hythe.status.v1.status_pb2_grpc import add_StatusServiceServicer_to_server
 from runtime.audit import AuditTable, AuditTrail
@@ -15,20 +17,28 @@ from runtime.database import Database
 from runtime.objects import object_store
 from runtime.server import run, serve
 from runtime.settings import load, required
+from runtime.workspaces import RemoteWorkspaces
 from schema.identity import audit_log
 from services.status.assets import Assets
+from services.status.dialects.appfile import AppFileStatus
 from services.status.dialects.plextrac import PlextracStatus
 from services.status.engagements import Engagements
 from services.status.findings import Findings
 from services.status.import_reports import ImportReports
 from services.status.imports import Imports
+from services.status.record_files import RecordFiles
+from services.status.records import Records
 from services.status.service import StatusService
 from services.status.settings import StatusSettings
 from services.status.tags import Tags
 from services.status.watching import Pace, Watching
 
 NAME = "status"
-SERVICE_NAMES = ("hythe.status.v1.StatusService", "hythe.dialects.plextrac.v2.PlextracStatus")
+SERVICE_NAMES = (
+    "hythe.status.v1.StatusService",
+    "hythe.dialects.plextrac.v2.PlextracStatus",
+    "hythe.dialects.appfile.v1.AppFileStatus",
+)
 
 
 async def main() -> None:
@@ -47,10 +57,13 @@ async def main() -> None:
         Pace(settings.watch_fast_seconds, settings.watch_slow_seconds, settings.watch_repeat_seconds),
     )
     objects = object_store(settings)
-    # What both faces of the service are made of.
+    reports = ImportReports(imports, objects)
+    records = RecordFiles(database, imports, objects), Records(database, streams)
+    workspaces = RemoteWorkspaces(identity, "appfile")
+    # What two faces of the service are made of.
     parts = (
         imports,
-        ImportReports(imports, objects),
+        reports,
         watching,
         Engagements(database, streams),
         Findings(database, streams),
@@ -66,11 +79,18 @@ async def main() -> None:
             settings,
             name=NAME,
             registrations=[
-                partial(add_StatusServiceServicer_to_server, StatusService(*parts)),
+                partial(add_StatusServiceServicer_to_server, StatusService(*parts, *records, workspaces)),
                 partial(add_PlextracStatusServicer_to_server, PlextracStatus(*parts)),
+                partial(
+                    add_AppFileStatusServicer_to_server,
+                    AppFileStatus(records[0], imports, reports, records[1], workspaces),
+                ),
             ],
             service_names=SERVICE_NAMES,
-            envelopes={"plextrac": error_envelope},
+            envelopes={
+                "plextrac": dialects.plextrac.envelope.error_envelope,
+                "appfile": dialects.appfile.envelope.error_envelope,
+            },
             authenticator=remote_authenticator(
                 identity, issuer=settings.token_issuer, audience=settings.token_audience
             ),

@@ -14,9 +14,12 @@ from dialects.plextrac.imports import ListedImport
 from dialects.plextrac.tags import tag_id
 from hythe.importer.v1 import importer_pb2
 from hythe.status.v1 import status_pb2
+from hythe.upload.v1 import upload_pb2
 from runtime.errors import InvalidArgument
 from runtime.timestamps import timestamp
+from services.status.import_reports import ReportKind
 from services.status.model import Counters, Import, Row, RowError, UndoItem
+from services.status.record_files import RecordFile
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
@@ -105,6 +108,10 @@ def import_message(found: Import) -> importer_pb2.Import:
             )
             for count in found.undo
         ],
+        workspace_id=id_or_empty(found.workspace_id),
+        entity_type=found.entity_type or "",
+        data_source=found.data_source or "",
+        reference_id=found.reference_id or "",
     )
 
 
@@ -212,6 +219,55 @@ def tag_message(tag: Row) -> status_pb2.Tag:
     return status_pb2.Tag(
         tag_id=tag_id(tag["tenant_id"], tag["tag"]), name=tag["tag"], create_time=timestamp(tag["created_at"])
     )
+
+
+def record_message(record: Row) -> status_pb2.Record:
+    return status_pb2.Record(
+        entity_type=record["entity_type"],
+        data_source=record["data_source"],
+        key=record["key"],
+        document=record["document"],
+        import_id=id_or_empty(record["import_id"]),
+        create_time=timestamp(record["created_at"]),
+        update_time=timestamp(record["updated_at"]),
+    )
+
+
+def record_file_message(found: RecordFile) -> status_pb2.RecordFile:
+    described = upload_pb2.RecordFile(
+        file_id=found.file_id,
+        workspace=str(found.workspace_id),
+        bucket_id=found.bucket_id,
+        entity_type=found.entity_type,
+        folder=found.folder,
+        category=found.category,
+        tags=found.tags,
+        action_id=found.action_id,
+        description=found.description,
+    )
+    described.metadata.update(dict(found.metadata))
+    message = status_pb2.RecordFile(
+        described=described,
+        key=found.key,
+        file_name=found.file_name,
+        size_bytes=found.size,
+        state=status_pb2.RecordFileState.Value(f"RECORD_FILE_STATE_{found.state.value}"),
+        create_time=timestamp(found.created_at),
+        upload_time=timestamp(found.uploaded_at),
+    )
+    if found.imported is not None:
+        getattr(message, "import").CopyFrom(import_message(found.imported))
+    return message
+
+
+def report_kind(kind: status_pb2.ReportKind.ValueType) -> ReportKind:
+    """Raises InvalidArgument for one that this version does not know."""
+    match kind:
+        case status_pb2.REPORT_KIND_UNSPECIFIED | status_pb2.REPORT_KIND_TABLE:
+            return ReportKind.TABLE
+        case status_pb2.REPORT_KIND_FILE:
+            return ReportKind.FILE
+    raise InvalidArgument("UNKNOWN_REPORT_KIND", "kind: known are TABLE and FILE.", field="kind")
 
 
 def id_or_empty(import_id: UUID | None) -> str:

@@ -21,6 +21,8 @@ Batches = AsyncGenerator[Sequence[Row], None]
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 COMPLETE_PERCENT = 100
 IMPORT, UNDO = "import", "undo"
+NO_CLIENT = 0
+"""What an import goes into that belongs to no client, such as one of records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,14 @@ class Import:
     resumable_until: datetime | None = None
     undo: tuple[Mapping[str, Any], ...] = ()
     """Of an undo: kind, action, reason and count."""
+    workspace_id: UUID | None = None
+    entity_type: str | None = None
+    data_source: str | None = None
+    reference_id: str | None = None
+    """Of records; these three once the header of the file was read."""
+    action_id: str | None = None
+    description: str | None = None
+    """What the client follows its action by, and says of it."""
 
     @property
     def is_terminal(self) -> bool:
@@ -111,6 +121,8 @@ class RowError:
     code: str
     message: str
     value: str
+    raw: str = ""
+    """Its beginning as it stands in the file, of targets whose reports repeat it."""
 
 
 @dataclass(frozen=True, slots=True)

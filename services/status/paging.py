@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import TypeVar
 from uuid import UUID
+
+import msgspec
 
 from runtime.errors import InvalidArgument
 
@@ -44,6 +47,24 @@ def after_number(page_token: str, largest: int = LARGEST_INTEGER) -> int:
     if number is None:
         raise invalid_token()
     return number
+
+
+def after_record(page_token: str) -> tuple[str, str] | None:
+    """Data source and key of the record that the page begins behind."""
+    if not page_token:
+        return None
+    try:
+        texts = msgspec.json.decode(urlsafe_b64decode(page_token), type=tuple[str, str])
+    except (ValueError, msgspec.DecodeError):
+        raise invalid_token() from None
+    if any("\0" in text for text in texts):
+        raise invalid_token()
+    return texts
+
+
+def record_token(data_source: str, key: str) -> str:
+    """What `after_record` reads."""
+    return urlsafe_b64encode(msgspec.json.encode((data_source, key))).decode()
 
 
 def parse_number(text: str, largest: int) -> int | None:

@@ -19,7 +19,17 @@ from services.status.engagements import Engagements
 from services.status.findings import Findings
 from services.status.import_reports import ImportReports
 from services.status.imports import Imports
-from services.status.paging import LARGEST_BIGINT, after_import, after_number, page_size
+from services.status.paging import (
+    LARGEST_BIGINT,
+    after_import,
+    after_number,
+    after_record,
+    page_size,
+    record_token,
+)
+from services.status.record_files import RecordFiles
+from services.status.record_query import RecordSet
+from services.status.records import Records, Workspaces
 from services.status.tags import Tags
 from services.status.watching import Watching
 
@@ -38,6 +48,9 @@ class StatusService(StatusServiceServicer):
         findings: Findings,
         assets: Assets,
         tags: Tags,
+        record_files: RecordFiles,
+        records: Records,
+        workspaces: Workspaces,
     ) -> None:
         self._imports = imports
         self._reports = reports
@@ -46,6 +59,9 @@ class StatusService(StatusServiceServicer):
         self._findings = findings
         self._assets = assets
         self._tags = tags
+        self._record_files = record_files
+        self._records = records
+        self._workspaces = workspaces
 
     async def GetImport(self, request: status_pb2.GetImportRequest, context: Context) -> status_pb2.GetImportResponse:
         found = await self._imports.get(current_principal(), request.import_id)
@@ -85,7 +101,7 @@ class StatusService(StatusServiceServicer):
         )
 
     async def GetReport(self, request: status_pb2.GetReportRequest, context: Context) -> status_pb2.GetReportResponse:
-        signed = await self._reports.sign(current_principal(), request.import_id)
+        signed = await self._reports.sign(current_principal(), request.import_id, messages.report_kind(request.kind))
         return status_pb2.GetReportResponse(url=signed.url, expire_time=timestamp(signed.expires_at))
 
     async def ListUndoItems(
@@ -178,3 +194,28 @@ class StatusService(StatusServiceServicer):
         )
         page, token = messages.fit(found, has_more, messages.tag_message, itemgetter("tag"))
         return status_pb2.ListTagsResponse(tags=page, next_page_token=token)
+
+    async def ListRecords(
+        self, request: status_pb2.ListRecordsRequest, context: Context
+    ) -> status_pb2.ListRecordsResponse:
+        workspace = await self._workspaces.find(current_principal(), request.workspace, request.bucket_id)
+        found, has_more = await self._records.list_records(
+            current_principal(),
+            RecordSet(workspace.workspace_id, request.entity_type, request.data_source),
+            after=after_record(request.page_token),
+            size=page_size(request.page_size),
+        )
+        page, token = messages.fit(
+            found, has_more, messages.record_message, lambda row: record_token(row["data_source"], row["key"])
+        )
+        return status_pb2.ListRecordsResponse(records=page, next_page_token=token)
+
+    async def GetRecordFile(
+        self, request: status_pb2.GetRecordFileRequest, context: Context
+    ) -> status_pb2.GetRecordFileResponse:
+        principal, workspace_id = current_principal(), None
+        if request.workspace or request.bucket_id:
+            workspace = await self._workspaces.find(principal, request.workspace, request.bucket_id)
+            workspace_id = workspace.workspace_id
+        found = await self._record_files.get(principal, request.file_id, workspace_id)
+        return status_pb2.GetRecordFileResponse(file=messages.record_file_message(found))

@@ -15,6 +15,7 @@ from hythe.status.v1.status_pb2_grpc import StatusServiceStub
 from runtime.auth import current_request
 from runtime.channels import call_metadata
 from runtime.wire import from_rpc_error
+from services.upload.batches import BatchCommand
 from services.upload.file_imports import ImportCommand, LearnCommand
 
 CREATE_SECONDS = 20
@@ -47,6 +48,33 @@ class ImporterClient:
         )
         try:
             reply = await self._importer.CreateImport(request, timeout=CREATE_SECONDS, metadata=call_metadata())
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, "importer") from error
+        return getattr(reply, "import")  # type: ignore[no-any-return]
+
+    async def start_records(self, command: BatchCommand) -> importer_pb2.Import:
+        """The same for a file of records."""
+        said = command.options
+        request = importer_pb2.StartRecordsImportRequest(
+            file_id=command.file_id,
+            file_type=command.file_type,
+            request_id=command.request_id,
+            options=importer_pb2.ImportOptions(
+                dry_run=said.dry_run,
+                force=said.force,
+                policy=importer_pb2.Policy(
+                    on_error=importer_pb2.OnError.Value(f"ON_ERROR_{said.on_error.upper()}"),
+                    max_errors=said.max_errors,
+                    max_error_percent=said.max_error_percent,
+                ),
+                expected_sha256=said.sha256,
+                expected_records=said.expected_records,
+            ),
+            empty_values=importer_pb2.EMPTY_VALUES_KEEP if said.keeps_empty else importer_pb2.EMPTY_VALUES_CLEAR,
+            require_footer=said.requires_footer,
+        )
+        try:
+            reply = await self._importer.StartRecordsImport(request, timeout=CREATE_SECONDS, metadata=call_metadata())
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, "importer") from error
         return getattr(reply, "import")  # type: ignore[no-any-return]

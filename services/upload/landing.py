@@ -7,7 +7,7 @@ of one whose import was refused, because nobody else knows its key.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,8 +16,9 @@ import structlog
 
 from runtime.auth import Principal, note_object
 from runtime.errors import ServiceError
+from runtime.objects import ObjectInfo
 from services.upload.metrics import LANDED_BYTES, LANDINGS
-from services.upload.model import File, NewFile
+from services.upload.model import File, NewFile, RecordFile
 from services.upload.multipart import FormReader
 from services.upload.names import FALLBACK, MAX_NAME_LENGTH, new_key
 from services.upload.ports import Files, Objects
@@ -57,21 +58,48 @@ class Landings:
         """
         form = FormReader(content_type, chunks)
         name = _file_name(await form.find_file())
+
+        async def receive(file: File, limit: int) -> LandedFile:
+            info = await self._put(file, form.file_chunks(), limit)
+            await form.read_rest()
+            return LandedFile(file.key, file.file_name, info.size, form.fields)
+
+        new = NewFile(new_key(name), name, 0, principal.user_id, timedelta())
+        async with self._landed(principal, new, receive) as landed:
+            yield landed
+
+    @asynccontextmanager
+    async def land_whole(
+        self, principal: Principal, file_name: str, content: bytes, *, describe: Callable[[str], RecordFile]
+    ) -> AsyncIterator[LandedFile]:
+        """The same for a file of records whose content is there already."""
+
+        async def receive(file: File, limit: int) -> LandedFile:
+            info = await self._put(file, _once(content), limit)
+            return LandedFile(file.key, file.file_name, info.size, {})
+
+        key = new_key(file_name)
+        new = NewFile(key, file_name, len(content), principal.user_id, timedelta(), record_file=describe(key))
+        async with self._landed(principal, new, receive) as landed:
+            yield landed
+
+    @asynccontextmanager
+    async def _landed(
+        self, principal: Principal, new: NewFile, receive: Callable[[File, int], Awaitable[LandedFile]]
+    ) -> AsyncIterator[LandedFile]:
         limit = await self._uploads.limit(principal.tenant_id)
-        file = await self._files.add(
-            principal.tenant_id, NewFile(new_key(name), name, 0, principal.user_id, timedelta())
-        )
+        file = await self._files.add(principal.tenant_id, new)
         note_object(key=file.key)
         try:
-            size = await self._receive(file, form, limit)
+            landed = await receive(file, limit)
         except BaseException as error:
             LANDINGS.labels(outcome="refused" if isinstance(error, ServiceError) else "aborted").inc()
             await self.discard(principal.tenant_id, file.key)
             raise
         LANDINGS.labels(outcome="landed").inc()
-        LANDED_BYTES.inc(size)
+        LANDED_BYTES.inc(landed.size_bytes)
         try:
-            yield LandedFile(file.key, file.file_name, size, form.fields)
+            yield landed
         except ServiceError as error:
             if error.http_status < INTERNAL_ERRORS_FROM:
                 await self.discard(principal.tenant_id, file.key)
@@ -85,10 +113,8 @@ class Landings:
         except (ServiceError, TimeoutError) as error:
             log.warning("file not discarded", key=key, error=type(error).__name__)
 
-    async def _receive(self, file: File, form: FormReader, limit: int) -> int:
-        info = await self._objects.put_stream(self._objects.object_key(file.key), form.file_chunks(), max_bytes=limit)
-        await form.read_rest()
-        return info.size
+    async def _put(self, file: File, chunks: AsyncIterator[bytes], limit: int) -> ObjectInfo:
+        return await self._objects.put_stream(self._objects.object_key(file.key), chunks, max_bytes=limit)
 
     async def _remove(self, tenant_id: int, key: str) -> None:
         await self._objects.delete(self._objects.object_key(key))
@@ -98,3 +124,7 @@ class Landings:
 def _file_name(name: str) -> str:
     """A name that can be stored; some clients send none, and it is no reason to refuse a file."""
     return name.replace("\0", "").strip()[-MAX_NAME_LENGTH:] or FALLBACK
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content

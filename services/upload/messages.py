@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.struct_pb2 import Struct
+
 from hythe.upload.v1 import upload_pb2
 from runtime.timestamps import timestamp
-from services.upload.model import Part, Upload
+from services.upload.model import Description, Part, RecordFile, Upload
 
 
-def upload_message(upload: Upload) -> upload_pb2.Upload:
+def upload_message(upload: Upload, record_file: RecordFile | None = None) -> upload_pb2.Upload:
     file, plan = upload.file, upload.file.plan
     return upload_pb2.Upload(
         key=file.key,
@@ -19,6 +22,35 @@ def upload_message(upload: Upload) -> upload_pb2.Upload:
         part_size_bytes=plan.part_size if plan else 0,
         part_count=plan.count if plan else 0,
         sha256=file.sha256.hex() if file.sha256 else "",
+        record_file=record_file_message(record_file) if record_file else None,
+    )
+
+
+def record_file_message(file: RecordFile) -> upload_pb2.RecordFile:
+    said = file.description
+    return upload_pb2.RecordFile(
+        file_id=file.file_id,
+        workspace=str(file.workspace_id),
+        bucket_id=file.bucket_id,
+        entity_type=said.entity_type,
+        folder=said.folder,
+        category=said.category,
+        tags=said.tags,
+        metadata=ParseDict(said.metadata, Struct()),
+        action_id=said.action_id,
+        description=said.description,
+    )
+
+
+def description_of(message: upload_pb2.RecordFile) -> Description:
+    return Description(
+        action_id=message.action_id,
+        entity_type=message.entity_type,
+        folder=message.folder,
+        category=message.category,
+        tags=tuple(message.tags),
+        metadata=MessageToDict(message.metadata),
+        description=message.description,
     )
 
 

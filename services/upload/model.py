@@ -2,10 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from services.upload.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a client says of a file of records."""
+
+    action_id: str
+    """What it follows its action by."""
+    entity_type: str = ""
+    folder: str = ""
+    category: str = ""
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFile:
+    """A file of records in a workspace, beside its row of `files`."""
+
+    key: str
+    file_name: str
+    workspace_id: UUID
+    workspace: str
+    """The workspace's name."""
+    bucket_id: str
+    description: Description
+
+    @property
+    def file_id(self) -> str:
+        """The first segment of the key, which is unique by itself."""
+        return self.key.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +59,8 @@ class NewFile:
     """The object store's id of an upload in parts; None: one PUT."""
     part_size: int | None = None
     """Bytes of each part but the last."""
+    record_file: RecordFile | None = None
+    """Where it is a file of records."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from runtime.database import Database
 from runtime.failpoints import failpoint
 from schema.importer import tenant_limits
-from schema.upload import files
-from services.upload.model import File, NewFile
+from schema.upload import files, record_files
+from services.upload.model import File, NewFile, RecordFile
 
 # The fields of File, which are columns of the same name.
 FILE_COLUMNS = (
@@ -56,6 +56,8 @@ class FileStore:
         )
         async with self._database.transaction(tenant_id) as connection:
             file = _file((await connection.execute(row.returning(*FILE_COLUMNS))).one())
+            if new.record_file is not None:
+                await connection.execute(insert(record_files).values(_record_file(tenant_id, new.record_file)))
             failpoint("upload.before_commit")
         failpoint("upload.after_commit")
         return file
@@ -108,3 +110,22 @@ def _is(tenant_id: int, key: str) -> ColumnElement[bool]:
 
 def _file(row: Row[*tuple[Any, ...]]) -> File:
     return File(*row)
+
+
+def _record_file(tenant_id: int, file: RecordFile) -> dict[str, Any]:
+    said = file.description
+    return {
+        "tenant_id": tenant_id,
+        "file_id": file.file_id,
+        "key": file.key,
+        "workspace_id": file.workspace_id,
+        "workspace": file.workspace,
+        "bucket_id": file.bucket_id,
+        "entity_type": said.entity_type,
+        "folder": said.folder,
+        "category": said.category,
+        "tags": list(said.tags),
+        "metadata": said.metadata,
+        "action_id": said.action_id,
+        "description": said.description,
+    }

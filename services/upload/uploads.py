@@ -10,7 +10,7 @@ from runtime.auth import Principal, note_object
 from runtime.errors import InvalidArgument, NotFound, PayloadTooLarge
 from runtime.objects import ObjectMissing
 from services.upload.metrics import UPLOADS_CREATED
-from services.upload.model import File, NewFile, Upload
+from services.upload.model import File, NewFile, RecordFile, Upload
 from services.upload.names import checked_file_name, new_key
 from services.upload.plan import LARGEST_PUT_BYTES
 from services.upload.ports import Files, Objects
@@ -38,9 +38,18 @@ class Uploads:
         self._on_created = on_created
 
     async def create(
-        self, principal: Principal, file_name: str, size_bytes: int = 0, sha256: str = ""
+        self,
+        principal: Principal,
+        file_name: str,
+        size_bytes: int = 0,
+        sha256: str = "",
+        *,
+        describe: Callable[[str], RecordFile] | None = None,
     ) -> tuple[Upload, str]:
-        """A reserved key, and the URL for its PUT: a credential, never logged. `size_bytes` 0: not known yet."""
+        """A reserved key, and the URL for its PUT: a credential, never logged. `size_bytes` 0: not known yet.
+
+        `describe` makes of the key what is to be known of a file of records.
+        """
         name = checked_file_name(file_name)
         if size_bytes < 0:
             raise InvalidArgument("INVALID_SIZE", "The size must not be negative.")
@@ -53,7 +62,9 @@ class Uploads:
                 f"One PUT takes {LARGEST_PUT_BYTES} bytes at most. Send the file in parts.",
                 limit=str(LARGEST_PUT_BYTES),
             )
-        new = NewFile(new_key(name), name, size_bytes, principal.user_id, self._url_life, digest)
+        key = new_key(name)
+        record_file = describe(key) if describe else None
+        new = NewFile(key, name, size_bytes, principal.user_id, self._url_life, digest, record_file=record_file)
         file = await self._files.add(principal.tenant_id, new)
         UPLOADS_CREATED.labels(kind="put").inc()
         note_object(key=file.key)

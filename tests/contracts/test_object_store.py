@@ -90,6 +90,16 @@ async def test_what_is_not_there_is_missing(store: Any) -> None:
         await asyncio.to_thread(read_all, store, key, "0" * 32)
 
 
+async def test_an_object_is_described_with_size_and_time(store: Any) -> None:
+    key = store.object_key("c1/described")
+    await store.put(key, b"hello", "text/plain")
+    found = await store.describe(key)
+    assert (found.object_key, found.size) == (key, 5)
+    assert abs(found.modified_at - datetime.now(UTC)) < timedelta(minutes=5)
+    with pytest.raises(ObjectMissing):
+        await store.describe(store.object_key("c1/none"))
+
+
 async def test_an_empty_object_is_an_object(store: Any) -> None:
     key = store.object_key("c1/empty")
     await store.put(key, b"", "text/plain")

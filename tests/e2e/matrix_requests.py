@@ -19,10 +19,13 @@ from hythe.identity.v1 import identity_pb2 as identity
 from hythe.identity.v1 import well_known_pb2 as well_known
 from hythe.importer.v1 import importer_pb2 as importer
 from hythe.importer.v1 import parser_actions_pb2 as actions
+from hythe.importer.v1 import schemas_pb2 as schemas
 from hythe.importer.v1 import webhooks_pb2 as webhooks
 from hythe.status.v1 import status_pb2 as status
 from hythe.upload.v1 import upload_pb2 as upload
 from tests.e2e.matrix_actions import new_action, new_writeup
+from tests.e2e.matrix_records import REQUESTS, REQUESTS_WITH_IDS
+from tests.e2e.matrix_schemas import DATA_SOURCE, new_schema
 from tests.e2e.matrix_world import VIEWER, Person, Place, scan
 
 NMAP = b"""<?xml version="1.0"?><nmaprun scanner="nmap" start="1700000000" version="7.94"><host><status state="up"/>
@@ -459,6 +462,9 @@ IDENTITY: Mapping[str, Entry] = {
         lambda p: identity.CreateWorkspaceRequest(dialect="assets", name=f"{p.tenant.mark} matrix")
     ),
     "IdentityService/ListWorkspaces": Entry(lambda _: identity.ListWorkspacesRequest(), shows=True),
+    "IdentityService/GetWorkspace": Entry(
+        lambda p: identity.GetWorkspaceRequest(dialect="appfile", workspace=p.tenant.workspace_id), TENANT, shows=True
+    ),
     "IdentityService/SetWorkspaceDisabled": Entry(
         lambda p: identity.SetWorkspaceDisabledRequest(workspace_id=p.tenant.workspace_id), TENANT
     ),
@@ -470,5 +476,55 @@ IDENTITY: Mapping[str, Entry] = {
     "PlextracIdentity/WhoAmI": Entry(lambda _: plextrac.Empty(), shows=True),
 }
 
-ENTRIES: Mapping[str, Entry] = {**UPLOAD, **IMPORTER, **WEBHOOKS, **PARSER_ACTIONS, **STATUS, **IDENTITY}
+# A workspace is all of its tenant's: what changes its schemas is not for those who may see certain clients only.
+SCHEMAS: Mapping[str, Entry] = {
+    "SchemaService/ListRecordSchemas": Entry(
+        lambda p: schemas.ListRecordSchemasRequest(workspace=p.tenant.workspace_id), TENANT, shows=True
+    ),
+    "SchemaService/GetRecordSchema": Entry(
+        lambda p: schemas.GetRecordSchemaRequest(**schema_of(p), entity_type=p.tenant.entity_type), TENANT, shows=True
+    ),
+    "SchemaService/PutRecordSchema": Entry(
+        lambda p: schemas.PutRecordSchemaRequest(
+            workspace=p.tenant.workspace_id, schema=new_schema(p.tenant.mark, p.tenant.entity_type)
+        ),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    "SchemaService/DeleteRecordSchema": Entry(
+        lambda p: schemas.DeleteRecordSchemaRequest(**schema_of(p), entity_type=p.tenant.spare_schema()),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+}
+
+
+def schema_of(place: Place) -> dict[str, str]:
+    return {"workspace": place.tenant.workspace_id, "data_source": DATA_SOURCE}
+
+
+# The files and records of a workspace are not for those who may see certain clients only.
+RECORDS: Mapping[str, Entry] = {
+    **{
+        name: Entry(build, says_granted="PERMISSION_DENIED", shows=name != "AppFileUpload/ImportData")
+        for name, build in REQUESTS.items()
+    },
+    **{
+        name: Entry(
+            build,
+            TENANT,
+            shows=name != "AppFileImporter/CancelFile",
+            # Its import has ended.
+            says="FAILED_PRECONDITION" if name == "AppFileImporter/CancelFile" else "OK",
+            says_granted="PERMISSION_DENIED",
+            # What the caller calls an import, and nobody else's.
+            empty_for=frozenset({"action_id"}),
+        )
+        for name, build in REQUESTS_WITH_IDS.items()
+    },
+}
+
+ENTRIES: Mapping[str, Entry] = {
+    **UPLOAD, **IMPORTER, **WEBHOOKS, **PARSER_ACTIONS, **SCHEMAS, **RECORDS, **STATUS, **IDENTITY,
+}  # fmt: skip
 """By `Service/Method`."""

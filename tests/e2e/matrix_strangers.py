@@ -15,7 +15,9 @@ from tests.e2e.matrix_requests import Entry, page
 from tests.e2e.matrix_world import Place
 
 CLIENT_IDS = {"client_id", "report_id", "flaw_id", "asset_id", "import_id", "id", "webhook_id", "delivery_id"}
-TENANT_IDS = {"key", "user_id", "api_key_id", "workspace_id", "tenant_id", "action_id", "writeup_id"}
+TENANT_IDS = {
+    "key", "file_id", "user_id", "api_key_id", "workspace", "workspace_id", "tenant_id", "action_id", "writeup_id",
+}  # fmt: skip
 # Ids that nothing has, to see that a foreign one is answered like these.
 NO_NUMBER, NO_UUID, NO_KEY = 2**31 - 2, str(UUID(int=7)), "c000000000000000000000000/none.nessus"
 
@@ -62,7 +64,7 @@ def nowhere(request: Message, names: set[str]) -> Message:
     changed = type(request)()
     changed.CopyFrom(request)
     for name in names & {field.name for field, _ in request.ListFields()}:
-        if name in {"import_id", "id", "workspace_id", "delivery_id"}:
+        if name in {"import_id", "id", "workspace", "workspace_id", "delivery_id"}:
             setattr(changed, name, NO_UUID)
         elif name == "key":
             changed.key = NO_KEY  # type: ignore[attr-defined]

@@ -24,6 +24,8 @@ from hythe.status.v1.status_pb2_grpc import StatusServiceStub
 from hythe.upload.v1 import upload_pb2 as upload
 from hythe.upload.v1.upload_pb2_grpc import UploadServiceStub
 from tests.e2e.matrix_actions import add_action, add_writeup
+from tests.e2e.matrix_records import add_record_file, import_file
+from tests.e2e.matrix_schemas import add_schema
 from tests.e2e.matrix_webhooks import Webhooks
 from tests.receiver import Receiver, receiving
 from tests.scans import nessus
@@ -33,6 +35,7 @@ VIEWER, IMPORTER, ADMIN = options_pb2.ROLE_VIEWER, options_pb2.ROLE_IMPORTER, op
 TERMINAL = (importer.STATE_SUCCEEDED, importer.STATE_FAILED, importer.STATE_CANCELLED)
 SECONDS = 60
 SPARE_WRITEUPS = 60
+SPARE_SCHEMAS = 60
 # Logins are limited by network address; each of these comes from one of its own. (203.0.113.0/24 is for examples.)
 ADDRESSES = (f"203.0.113.{number}" for number in itertools.count(1))
 
@@ -99,10 +102,21 @@ class Tenant:
     """Of a parser action of nessus that no file has taught."""
     writeup_id: int = 0
     spare_writeups: list[int] = field(default_factory=list)
+    file_id: str = ""
+    """Of a file of records in the workspace."""
+    imported_file_id: str = ""
+    """Of another one, which has been imported."""
+    entity_type: str = ""
+    """Of a record schema of the workspace."""
+    spare_schemas: list[str] = field(default_factory=list)
 
     def spare_writeup(self) -> int:
         """One that may be deleted; another one each time."""
         return self.spare_writeups.pop()
+
+    def spare_schema(self) -> str:
+        """The entity type of one that may be deleted; another one each time."""
+        return self.spare_schemas.pop()
 
 
 @dataclass
@@ -164,7 +178,16 @@ class Founder:
         workspace = identity.CreateWorkspaceRequest(dialect="appfile", name=mark)
         tenant.workspace_id = self._do("CreateWorkspace", workspace, admin).workspace.workspace_id
         furnish_actions(tenant, self._channel)
+        furnish_schemas(tenant, self._channel)
+        metadata = tuple(admin.by_token.items())
+        tenant.file_id = add_record_file(self._channel, metadata, mark, tenant.workspace_id)
         return tenant
+
+    def import_records(self, tenant: Tenant, person: Person) -> None:
+        """A file of records, by somebody who may command its import."""
+        metadata = tuple(person.by_key.items())
+        tenant.imported_file_id = add_record_file(self._channel, metadata, tenant.mark, tenant.workspace_id)
+        import_file(self._channel, metadata, tenant.imported_file_id)
 
     def person(self, tenant: Tenant, name: str, role: Any, client_ids: tuple[int, ...] = ()) -> Person:
         email = f"{name}@{tenant.mark}.example"
@@ -265,6 +288,12 @@ def furnish_actions(tenant: Tenant, channel: grpc.Channel) -> None:
     )
 
 
+def furnish_schemas(tenant: Tenant, channel: grpc.Channel) -> None:
+    metadata = tuple(tenant.people["admin"].by_token.items())
+    made = [add_schema(channel, metadata, tenant.workspace_id, tenant.mark) for _ in range(1 + SPARE_SCHEMAS)]
+    tenant.entity_type, *tenant.spare_schemas = made
+
+
 def scan(mark: str, first_plugin: int) -> bytes:
     """With one item that is rejected, so that there is a report."""
     data = nessus(hosts=2, plugins=2, first_plugin=first_plugin)
@@ -292,6 +321,8 @@ def founded(stack: LiveStack, receiver: Receiver) -> Iterator[World]:
         two = founder.place(a, f"{a.mark}two", 80_000, {"viewer": granted, "importer": granted, "granted": granted})
         everything = dict.fromkeys(("viewer", "importer", "granted"), b.people["admin"])
         other = founder.place(b, f"{b.mark}place", 90_000, everything)
+        founder.import_records(a, importers)
+        founder.import_records(b, b.people["admin"])
         # Who may only look has triggered an import in better days, and who is confined has been everywhere.
         founder.change(a, viewer, VIEWER)
         founder.change(a, granted, IMPORTER, (one.client_id,))

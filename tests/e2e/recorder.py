@@ -1,4 +1,4 @@
-"""An HTTP client that holds every answer of the API against the OpenAPI document that Hythe publishes."""
+"""An HTTP client that holds every answer of the APIs against the OpenAPI documents that Hythe publishes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-DOCUMENT = Path(__file__).parents[2] / "gateway" / "openapi" / "plextrac.json"
-URI = "urn:hythe:plextrac"
+DOCUMENTS = Path(__file__).parents[2] / "gateway" / "openapi"
+URI = "urn:hythe:document"
+# Paths of the AppFile API; all others are PlexTrac's.
+APPFILE = re.compile(r"/app(file|data)/")
 # Answered by the object store, or by the gateway for machines; not part of the API.
 OUTSIDE = re.compile(r"/cloud/|/healthz|/openapi(/|$)|/\.well-known/")
 
@@ -80,9 +82,14 @@ class Contract:
         assert not faults, f"{told}: " + "; ".join(faults[:5])
 
 
+def contract(dialect: str = "plextrac") -> Contract:
+    """One for each API, which remembers what it has seen."""
+    return contract_of(dialect)
+
+
 @cache
-def contract() -> Contract:
-    return Contract(json.loads(DOCUMENT.read_text()))
+def contract_of(dialect: str) -> Contract:
+    return Contract(json.loads((DOCUMENTS / f"{dialect}.json").read_text()))
 
 
 class CheckedClient(httpx.Client):
@@ -91,5 +98,5 @@ class CheckedClient(httpx.Client):
     def send(self, request: httpx.Request, *, stream: bool = False, **more: Any) -> httpx.Response:
         response = super().send(request, stream=stream, **more)
         if not stream:
-            contract().check(response)
+            contract("appfile" if APPFILE.match(request.url.path) else "plextrac").check(response)
         return response

@@ -50,4 +50,5 @@ def test_every_step_of_the_tour_works(stack: LiveStack, tmp_path: Path) -> None:
     assert '"statusCode":400' in told.replace(" ", "")
     assert "Result" in done.stdout
     assert "'action': 'removed'" in done.stdout
+    assert '"name":"Rex"' in told.replace(" ", "")
     assert "dry run: nothing was changed" in done.stderr

@@ -253,7 +253,7 @@ def look_around(rpc: Rpc, doors: Doors, caller: Person, own: Place, foreign: Pla
         says = entry.says_granted if own.tenant is foreign.tenant else entry.says
         answers = expect(doors.through_all(rpc, partial(entry.build, own), caller.by_token), says)
         missing = [str(answer) for answer in answers if own.tenant.mark.encode() not in answer.content]
-        assert not entry.shows or missing == []
+        assert not entry.shows or says != "OK" or missing == []
         return answers
     answers = []
     for name, request in stranger_requests(entry, own, foreign, names):

@@ -102,6 +102,10 @@ class FakeObjectStore:
         data = self.bytes_of(object_key)
         return ObjectInfo(size=len(data), etag=etag_of(data))
 
+    async def describe(self, object_key: str) -> StoredObject:
+        await self._answer()
+        return StoredObject(object_key, len(self.bytes_of(object_key)), self.written_at[object_key])
+
     def open(self, object_key: str, etag: str, offset: int = 0) -> FakeReader:
         return FakeReader(self, object_key, etag, offset)
 

@@ -61,8 +61,8 @@ def test_every_module_with_a_format_is_registered() -> None:
     found: set[str] = set()
     for module in pkgutil.walk_packages(formats.__path__, f"{formats.__name__}."):
         for value in vars(importlib.import_module(module.name)).values():
-            if isinstance(value, Format):
-                found.add(value.name)
+            listed = value if isinstance(value, tuple) else (value,)
+            found.update(each.name for each in listed if isinstance(each, Format))
     assert found == {each.name for each in FORMATS}
 
 
@@ -161,6 +161,8 @@ def test_an_empty_file_is_damaged(format_: Format) -> None:
 def test_a_file_cut_anywhere_is_damaged(format_: Format, sample: Path) -> None:
     if format_.syntax == "csv":
         pytest.skip("A table has no end that could be missing: test_contract_csv.py.")
+    if format_.syntax == "cc5":
+        pytest.skip("What is missing behind the header is the footer: test_cc5_text.py.")
     data = sample.read_bytes().rstrip()
     for point in range(1, TRUNCATIONS + 1):
         with pytest.raises(DamagedFile) as caught:

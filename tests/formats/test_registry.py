@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from services.importer.formats.kit.format import WrongFormat
-from services.importer.formats.registry import ASSET_SOURCES, DISPLAY_NAMES, FINDING_SOURCES, recognise, resolve
+from services.importer.formats.registry import (
+    ASSET_SOURCES,
+    DISPLAY_NAMES,
+    FINDING_SOURCES,
+    RECORD_SOURCES,
+    recognise,
+    resolve,
+)
 from tests.formats.golden import DATA
 
 NESSUS_HEAD = (DATA / "nessus" / "one-item.nessus").read_bytes()[:4096]
@@ -19,7 +26,11 @@ veracode"""
 
 def test_the_names_of_plextrac_are_known() -> None:
     assert list(FINDING_SOURCES) == ALL_FINDING_SOURCES.split()
-    assert set(DISPLAY_NAMES) == {*FINDING_SOURCES, *ASSET_SOURCES}
+    assert set(DISPLAY_NAMES) == {*FINDING_SOURCES, *ASSET_SOURCES, *RECORD_SOURCES}
+
+
+def test_sources_of_records_are_no_sources_of_anything_else() -> None:
+    assert RECORD_SOURCES.keys().isdisjoint({*FINDING_SOURCES, *ASSET_SOURCES})
 
 
 @pytest.mark.parametrize(
@@ -30,6 +41,8 @@ def test_the_names_of_plextrac_are_known() -> None:
         ("nmap", False, NMAP_HEAD, "nmap"),
         ("nmap", True, NMAP_HEAD, "nmap_assets"),
         ("nmap-xml", True, NMAP_HEAD, "nmap_assets"),
+        ("cc5", False, (DATA / "cc5" / "one-family.cc5txt").read_bytes()[:4096], "cc5"),
+        ("cc5", False, (DATA / "cc5" / "one-family.json").read_bytes()[:4096], "cc5_json"),
     ],
 )
 def test_a_file_of_the_source_is_taken(source: str, assets: bool, head: bytes, name: str) -> None:

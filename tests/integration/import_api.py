@@ -22,19 +22,23 @@ from hythe.importer.v1 import importer_pb2
 from hythe.importer.v1.importer_pb2_grpc import ImportServiceStub, add_ImportServiceServicer_to_server
 from runtime.auth import Principal, Role
 from runtime.objects import ObjectStore
+from runtime.workspaces import Workspace
 from services.importer.commands import Commands
 from services.importer.detection import Detector
 from services.importer.dialects.plextrac import PlextracImporter
 from services.importer.engagements import Engagements
 from services.importer.formats.kit.looks import describe
 from services.importer.imports import Imports, Thresholds
+from services.importer.record_imports import RecordImports
 from services.importer.repeats import Repeats
 from services.importer.service import ImportService
 from services.importer.sources import FileFormat, Source, Sources
 from services.importer.store.engagements import SqlEngagementStore
 from services.importer.store.imports import SqlImportStore
+from services.importer.store.record_files import SqlRecordFileStore
 from tests.fakes.audit import FakeAudit
 from tests.fakes.people import ADMIN, COLLEAGUE, IMPORTER, STRANGER
+from tests.fakes.workspaces import HOME, FakeWorkspaces
 from tests.integration.serving import connected, objects_in, reason_of, served
 from tests.stack import Database
 from tests.stack import ObjectStore as Bucket
@@ -61,6 +65,8 @@ SOURCES = Sources(
         Source("nmap-xml", "Nmap", asset_formats=(NMAP_ASSETS,)),
     ]
 )
+CC5 = FileFormat("cc5", "a cc5 sync file", "cc5", (".cc5txt",))
+RECORD_SOURCES = Sources([Source("cc5", "AppFile", record_formats=(CC5,))])
 KEY = "c0123456789012345678901234/a b.nessus"
 
 
@@ -97,6 +103,23 @@ class Api:
             key.partition("/")[2],
         )
 
+    async def record_file(self, file_id: str, workspace: Workspace = HOME, tenant_id: int = 1) -> str:
+        """A file of records that is announced and there; answers its key."""
+        key = f"{file_id}/family.cc5txt"
+        await self.upload(key, b"00|x|cc5||", tenant_id)
+        await self.execute(
+            "INSERT INTO record_files (tenant_id, file_id, key, workspace_id, workspace, bucket_id, action_id) "
+            "VALUES (%s, %s, %s, %s, %s, %s, 'announced')",
+            *(tenant_id, file_id, key, workspace.workspace_id, workspace.name, workspace.bucket_id),
+        )
+        return key
+
+    async def start(self, file_id: str, caller: str = "importer", **members: Any) -> importer_pb2.Import:
+        members = {"file_id": file_id, "file_type": "cc5", **members}
+        request = importer_pb2.StartRecordsImportRequest(**members)
+        reply = await self.native.StartRecordsImport(request, metadata=as_(caller))
+        return getattr(reply, "import")  # type: ignore[no-any-return]
+
     def request(self, **changes: Any) -> importer_pb2.CreateImportRequest:
         members: dict[str, Any] = {
             "client_id": self.client_id,
@@ -127,8 +150,10 @@ async def opened(database: Database, object_store: Bucket) -> AsyncIterator[Api]
         repeats = Repeats(store, objects, thresholds, outcomes_kept=timedelta(days=90))
         engagements = Engagements(SqlEngagementStore(adapter), max_running_imports=4)
         parts = (imports, commands, repeats, engagements, SOURCES, Detector(SOURCES, recognised, describe))
+        of_records = Imports(store, objects, RECORD_SOURCES, thresholds)
+        records = RecordImports(SqlRecordFileStore(adapter), store, objects, FakeWorkspaces(), of_records)
         registrations = [
-            partial(add_ImportServiceServicer_to_server, ImportService(*parts)),
+            partial(add_ImportServiceServicer_to_server, ImportService(*parts, records)),
             partial(add_PlextracImporterServicer_to_server, PlextracImporter(*parts)),
         ]
         audit = FakeAudit()

@@ -38,15 +38,18 @@ from services.importer.formats.kit.looks import describe
 from services.importer.imports import Imports, Thresholds
 from services.importer.parser_action_service import ParserActionService
 from services.importer.parser_actions import ParserActions
+from services.importer.record_imports import RecordImports
 from services.importer.repeats import Repeats
 from services.importer.service import ImportService
 from services.importer.store.engagements import SqlEngagementStore
 from services.importer.store.imports import SqlImportStore
 from services.importer.store.parser_actions import KEPT_CHANGES, SqlParserActionStore
+from services.importer.store.record_files import SqlRecordFileStore
 from services.importer.store.writeups import SqlWriteupStore
 from services.importer.writeups import Writeups
 from tests.fakes.audit import FakeAudit
 from tests.fakes.people import ADMIN, IMPORTER, STRANGER
+from tests.fakes.workspaces import FakeWorkspaces
 from tests.integration.import_api import SOURCES, as_, recognised
 from tests.integration.serving import connected, objects_in, reason_of, served
 from tests.stack import Database
@@ -150,7 +153,8 @@ async def api(database: Database, object_store: Bucket) -> AsyncIterator[Api]:
         repeats = Repeats(store, objects, thresholds, outcomes_kept=timedelta(days=90))
         engagements = Engagements(SqlEngagementStore(adapter), max_running_imports=4)
         detector = Detector(SOURCES, recognised, describe)
-        service = ImportService(imports, Commands(store), repeats, engagements, SOURCES, detector)
+        records = RecordImports(SqlRecordFileStore(adapter), store, objects, FakeWorkspaces(), imports)
+        service = ImportService(imports, Commands(store), repeats, engagements, SOURCES, detector, records)
         audit = FakeAudit()
         registrations = [
             partial(add_ParserActionServiceServicer_to_server, ParserActionService(actions, writeups)),

@@ -36,10 +36,12 @@ from services.upload.file_imports import FileImports
 from services.upload.importer_client import ImporterClient
 from services.upload.landing import Landings
 from services.upload.part_uploads import PartUploads
+from services.upload.record_files import RecordFiles
 from services.upload.service import UploadService
 from services.upload.store import FileStore
 from services.upload.uploads import Uploads
 from tests.fakes.people import IMPORTER, STRANGER
+from tests.fakes.workspaces import FakeWorkspaces
 from tests.integration.serving import PUBLIC_URL, connected, objects_in, reason_of, served
 from tests.stack import Database
 from tests.stack import ObjectStore as Bucket
@@ -148,13 +150,13 @@ async def api(database: Database, object_store: Bucket) -> AsyncIterator[Api]:
         files = FileStore(await stack.enter_async_context(connected(database, "hythe_upload")))
         uploads = Uploads(files, objects, max_file_bytes=LIMIT, url_life=URL_LIFE)
         part_uploads = PartUploads(uploads, files, objects, url_life=URL_LIFE, life=timedelta(hours=24))
-        file_imports = FileImports(
-            Landings(uploads, files, objects), ImporterClient(beside, beside), Renewal(beside), wait_seconds=2
-        )
+        landings = Landings(uploads, files, objects)
+        file_imports = FileImports(landings, ImporterClient(beside, beside), Renewal(beside), wait_seconds=2)
+        native = UploadService(uploads, part_uploads, RecordFiles(uploads, landings), FakeWorkspaces())
         channel = await stack.enter_async_context(
             served(
                 [
-                    partial(add_UploadServiceServicer_to_server, UploadService(uploads, part_uploads)),
+                    partial(add_UploadServiceServicer_to_server, native),
                     partial(add_PlextracUploadServicer_to_server, PlextracUpload(uploads, part_uploads, file_imports)),
                 ],
                 PEOPLE,

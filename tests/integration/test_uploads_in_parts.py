@@ -24,13 +24,16 @@ from hythe.upload.v1 import upload_pb2
 from hythe.upload.v1.upload_pb2_grpc import UploadServiceStub, add_UploadServiceServicer_to_server
 from runtime.objects import ObjectMissing, ObjectStore
 from services.upload.dialects.plextrac import PlextracUpload
+from services.upload.landing import Landings
 from services.upload.leftovers import Leftovers
 from services.upload.part_uploads import PartUploads
+from services.upload.record_files import RecordFiles
 from services.upload.service import UploadService
 from services.upload.store import FileStore
 from services.upload.uploads import Uploads
 from tests.fakes.audit import FakeAudit
 from tests.fakes.people import IMPORTER, STRANGER
+from tests.fakes.workspaces import FakeWorkspaces
 from tests.integration.serving import PUBLIC_URL, connected, objects_in, reason_of, served
 from tests.stack import Database
 from tests.stack import ObjectStore as Bucket
@@ -107,11 +110,15 @@ async def api(database: Database, object_store: Bucket) -> AsyncIterator[Api]:
         visit = leftovers.visit
         uploads = Uploads(files, objects, max_file_bytes=100 * MIB, url_life=url_life, on_created=visit)
         parts = PartUploads(uploads, files, objects, url_life=url_life, life=life, on_created=visit)
+        record_files = RecordFiles(uploads, Landings(uploads, files, objects))
         audit = FakeAudit()
         channel = await stack.enter_async_context(
             served(
                 [
-                    partial(add_UploadServiceServicer_to_server, UploadService(uploads, parts)),
+                    partial(
+                        add_UploadServiceServicer_to_server,
+                        UploadService(uploads, parts, record_files, FakeWorkspaces()),
+                    ),
                     partial(
                         add_PlextracUploadServicer_to_server,
                         PlextracUpload(uploads, parts, None),  # type: ignore[arg-type] # no import is made here

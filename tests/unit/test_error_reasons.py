@@ -28,7 +28,9 @@ CODED = {"ImportFailure", "RetryableFailure", "DamagedFile", "RecordError", "Ref
 FORMATS = Path("services/importer/formats")
 NOT_REASONS = {
     "CVSS3_1": "a name in PlexTrac's shape of a finding",
+    "IMPORTED_WITH_ERRORS": "a state of a file of records",
     "PASS_THROUGH": "what a parser action does",
+    "PENDING_UPLOAD": "a state of a file of records",
     "QUEUE_UNAVAILABLE": "no call of a client waits for the queue",
 }
 # runtime/wire.py makes `<SERVICE>_UNAVAILABLE` for each service that another one calls.

@@ -206,7 +206,8 @@ class Attempt:
             return
         try:
             async with asyncio.timeout(REPORT_SECONDS):
-                await write_report(self._database, self._objects, self._claim, self._progress.tally)
+                error_file = self._target.error_file
+                await write_report(self._database, self._objects, self._claim, self._progress.tally, error_file)
         except (TimeoutError, RetryableFailure, ServiceError, DBAPIError) as error:
             log.warning("the report of a failed import could not be written", error=str(error))
 

@@ -199,17 +199,23 @@ class Parser:
         if not self._is_opened:
             self._is_opened = True
             self._send(Opened(format=format_.name, family=format_.family, is_network_dropped=IS_NETWORK_DROPPED))
+        if format_.adapt is not None and self._order.demands is not None:
+            format_ = format_.adapt(self._order.demands)
         resume_after = self._order.resume_after
         read = format_.read
         for raw, position in format_.walk(stream):
-            self._read += 1
-            ordinal = self._read
+            ordinal = self._read + 1
             try:
                 records = self._definitions.new_ones(read(raw))
             except RecordError as error:
+                self._read = ordinal
                 if ordinal > resume_after:
                     self._batch.reject(_rejected(ordinal, position, error, self._member))
                 continue
+            if records and records[0].IS_ABOUT_FILE:
+                self._batch.add(StagedItem(0, records))
+                continue
+            self._read = ordinal
             if ordinal <= resume_after:
                 continue
             if records:
@@ -244,7 +250,7 @@ def describe(position: Position, member: str = "") -> str:
 
 def _rejected(ordinal: int, position: Position, error: RecordError, member: str = "") -> Rejected:
     message, value = redacted(error.message), shown_value(error.value, error.field)
-    return Rejected(ordinal, describe(position, member), error.field, error.code, message, value)
+    return Rejected(ordinal, describe(position, member), error.field, error.code, message, value, error.raw)
 
 
 def main(reader: Connection, writer: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from services.importer.engine.frames import Batch, Rejected
@@ -18,6 +19,7 @@ class Chunk:
         self._limits = limits
         self._items = 0
         self._rejected: list[Rejected] = []
+        self._raw_characters = 0
         self._began_at = time.monotonic()
         self.tally = tally
 
@@ -27,10 +29,16 @@ class Chunk:
             self.tally.staged += self._stager.add(item.ordinal, item.records)
         self._items += len(batch.items)
         self._rejected.extend(batch.rejected)
+        self._raw_characters += sum(len(each.raw) for each in batch.rejected)
         self.tally.rejected += len(batch.rejected)
         # A resumed child counts from the beginning again; what is staged already has been counted.
         self.tally.read = max(self.tally.read, batch.read)
         self.tally.bytes = max(self.tally.bytes, batch.bytes)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the file has said of itself so far, as columns of `imports`."""
+        return self._stager.facts
 
     @property
     def is_empty(self) -> bool:
@@ -49,13 +57,13 @@ class Chunk:
             return False
         return (
             self._items + len(self._rejected) >= self._limits.chunk_records
-            or self._stager.weight >= self._limits.chunk_bytes
+            or self._stager.weight + self._raw_characters >= self._limits.chunk_bytes
             or time.monotonic() - self._began_at >= self._limits.chunk_seconds
         )
 
     def take(self) -> tuple[Any, list[Rejected]]:
         """The rows and rejected items; the chunk is empty afterwards."""
         rejected, self._rejected = self._rejected, []
-        self._items = 0
+        self._items = self._raw_characters = 0
         self._began_at = time.monotonic()
         return self._stager.take(), rejected

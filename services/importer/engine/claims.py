@@ -237,6 +237,10 @@ def _job(row: Any) -> Job:
         origin=Origin(row["origin"]) if row["origin"] else None,
         origin_import_id=row["origin_import_id"],
         options=options_of(row),
+        key=row["key"],
+        workspace_id=row["workspace_id"],
+        entity_type=row["entity_type"] or "",
+        data_source=row["data_source"] or "",
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, cast, false, null, select
+from sqlalchemy import ARRAY, ColumnElement, Text, cast, false, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schema.importer import imports
 from schema.parser_actions import parser_action_settings
 from services.importer.engine.target import Job
 from services.importer.model import Kind, State
+from services.importer.policy import EmptyValues
 
 
 async def actions_version(connection: AsyncConnection, job: Job) -> int | None:
@@ -46,6 +47,7 @@ async def earlier_import(
             imports.c.source == job.source,
             imports.c.use_parser_actions == job.use_parser_actions,
             imports.c.parser_actions_version.is_not_distinct_from(version),
+            *_same_file(job),
             *_same_tags(imports.c.asset_tags, job.asset_tags),
             *_same_tags(imports.c.finding_tags, job.finding_tags),
             # What merged nothing, or was taken back, is no reason to leave anything out.
@@ -58,6 +60,17 @@ async def earlier_import(
     )
     found: UUID | None = await connection.scalar(query)
     return found
+
+
+def _same_file(job: Job) -> tuple[ColumnElement[bool], ...]:
+    """Of records: the very upload, read in the same way.
+
+    A sync file says what is so from now on: the same bytes sent again are news when others came in between.
+    """
+    if job.workspace_id is None:
+        return ()
+    empty = func.coalesce(imports.c.policy["empty"].astext, EmptyValues.CLEAR)
+    return imports.c.key == job.key, imports.c.workspace_id == job.workspace_id, empty == job.options.policy.empty
 
 
 def _same_tags(column: Any, tags: tuple[str, ...]) -> tuple[ColumnElement[bool], ...]:

@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from services.importer.targets.records.demands import Demands
+
 LENGTH = struct.Struct(">I")
 MAX_FRAME_BYTES = 256 * 1024 * 1024
 ERROR_BYTES = 256
@@ -31,17 +33,19 @@ class Order(msgspec.Struct, frozen=True):
     memory_bytes: int = 1 << 30
     unpacked_bytes: int = 10 << 30
     """How large what is packed in an archive may be, all together."""
+    demands: Demands | None = None
+    """What the job asks of a file of records."""
 
 
 class StagedItem(msgspec.Struct, Generic[RecordT], frozen=True, array_like=True, gc=False):
-    """The records of one item of `walk`. `ordinal` counts items from 1."""
+    """The records of one item of `walk`. `ordinal` counts items from 1; 0: it is about the file and no item of it."""
 
     ordinal: int
     records: list[RecordT]
 
 
 class Rejected(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One item that could not be used."""
+    """One item that could not be used. `raw` is all of it where the target makes a file of those, else empty."""
 
     ordinal: int
     position: str
@@ -49,6 +53,7 @@ class Rejected(msgspec.Struct, frozen=True, array_like=True, gc=False):
     code: str
     message: str
     value: str
+    raw: str = ""
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
@@ -103,10 +108,11 @@ class BatchWriter:
         self._items = bytearray()
         self.item_count = 0
         self._rejected: list[Rejected] = []
+        self._raw_characters = 0
 
     def __len__(self) -> int:
         """Bytes waiting, about."""
-        return len(self._items) + ERROR_BYTES * len(self._rejected)
+        return len(self._items) + ERROR_BYTES * len(self._rejected) + self._raw_characters
 
     @property
     def is_empty(self) -> bool:
@@ -121,6 +127,7 @@ class BatchWriter:
     def reject(self, rejected: Rejected) -> None:
         """Notes a rejected item."""
         self._rejected.append(rejected)
+        self._raw_characters += len(rejected.raw)
 
     def take(self, read: int, bytes_read: int) -> bytes:
         """The frame's payload; the writer is empty afterwards."""
@@ -138,4 +145,5 @@ class BatchWriter:
         self._items = bytearray()
         self.item_count = 0
         self._rejected = []
+        self._raw_characters = 0
         return payload

@@ -1,6 +1,7 @@
 """The full list of rejected items, as a CSV object beside the upload.
 
-Written before the flip; the same attempt or the next writes the same bytes.
+Beside it, where the target has such files, the items themselves as a file that can be corrected and imported. Written
+before the flip; the same attempt or the next writes the same bytes.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ import io
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from runtime.database import Database
 from runtime.failpoints import failpoint
 from runtime.objects import ObjectStore, StorageUnavailable
-from runtime.reports import errors_report_key
+from runtime.reports import error_file_key, errors_report_key
+from schema.importer import imports
 from services.importer.engine.claims import Claim
 from services.importer.engine.failures import RetryableFailure
 from services.importer.engine.staging import has_errors, staged_errors
-from services.importer.engine.target import Tally
+from services.importer.engine.target import ErrorFile, Tally
 
 HEADER = ("record_number", "position", "field", "code", "message", "value")
 # A spreadsheet takes a cell that begins with one of these for a formula (OWASP, CSV injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
+ITEMS_AT_ONCE = 10
 # 10,000 parts of the smallest size that uploads are cut into: a larger bound makes larger parts, which are held whole.
 MAX_REPORT_BYTES = 75 * 1024**3
 
@@ -38,17 +41,24 @@ def inert(value: str) -> str:
     return f"'{value}" if value.startswith(FORMULA_STARTS) else value
 
 
-async def write_report(database: Database, objects: ObjectStore, held: Claim, tally: Tally) -> None:
-    """Streams every staged error into the report; nothing is written when there is none.
+async def write_report(
+    database: Database, objects: ObjectStore, held: Claim, tally: Tally, error_file: ErrorFile | None
+) -> None:
+    """Streams every staged error into the report, and the items into their file; neither when there is none.
 
     Raises RetryableFailure when the object store does not answer.
     """
     if not tally.rejected or not await _has_errors(database, held):
         return
-    key = objects.object_key(report_key(held.job.tenant_id, held.job.import_id))
+    job = held.job
+    header = None if error_file is None else await _file_header(database, held)
     try:
         failpoint("report.before_write")
+        key = objects.object_key(report_key(job.tenant_id, job.import_id))
         await objects.put_stream(key, _lines(database, held), max_bytes=MAX_REPORT_BYTES)
+        if error_file is not None and header is not None:
+            key = objects.object_key(error_file_key(job.tenant_id, job.import_id))
+            await objects.put_stream(key, _items(database, held, error_file, header), max_bytes=MAX_REPORT_BYTES)
         failpoint("report.after_write")
     except StorageUnavailable as error:
         raise RetryableFailure("STORAGE_UNAVAILABLE", "The object store does not answer.") from error
@@ -68,6 +78,32 @@ async def _lines(database: Database, held: Claim) -> AsyncIterator[bytes]:
         result = await connection.stream(query)
         async for rows in result.partitions(1_000):
             yield csv_lines([tuple(inert(str(value)) for value in row) for row in rows])
+
+
+async def _file_header(database: Database, held: Claim) -> str | None:
+    """None where the file has come to its end without one that could be read."""
+    job = held.job
+    query = select(imports.c.file_header).where(
+        imports.c.tenant_id == job.tenant_id, imports.c.import_id == job.import_id
+    )
+    async with database.transaction(job.tenant_id) as connection:
+        header: str | None = await connection.scalar(query)
+    return header
+
+
+async def _items(database: Database, held: Claim, error_file: ErrorFile, header: str) -> AsyncIterator[bytes]:
+    """The header of the imported file, each rejected item as it stood there, and the footer that such a file has."""
+    staged = staged_errors(held.job.import_id)
+    query = text(f"SELECT raw FROM {staged} WHERE raw <> '' ORDER BY ordinal")  # noqa: S608
+    yield header.encode()
+    counted = 0
+    async with database.transaction(held.job.tenant_id) as connection:
+        # An item may have 1 MiB, so few are held at once.
+        result = await connection.stream(query, execution_options={"yield_per": ITEMS_AT_ONCE})
+        async for rows in result.partitions():
+            counted += sum(error_file.is_counted(raw) for (raw,) in rows)
+            yield "".join(f"{raw}\n" for (raw,) in rows).encode()
+    yield error_file.footer(counted).encode()
 
 
 def csv_lines(rows: list[tuple[str, ...]]) -> bytes:

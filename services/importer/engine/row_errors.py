@@ -17,8 +17,8 @@ async def keep_errors(connection: AsyncConnection, tenant_id: int, import_id: UU
     if not await has_errors(connection, import_id):
         return
     statement = (
-        "INSERT INTO row_errors (tenant_id, import_id, record_number, position, field, code, message, value) "  # noqa: S608
-        "SELECT :tenant_id, :import_id, ordinal, position, field, code, message, value "
+        "INSERT INTO row_errors (tenant_id, import_id, record_number, position, field, code, message, value, raw) "  # noqa: S608
+        "SELECT :tenant_id, :import_id, ordinal, position, field, code, message, value, raw "
         f"FROM {staged_errors(import_id)} ORDER BY ordinal LIMIT :kept"  # a name made of a UUID
     )
     await connection.execute(text(statement), {"tenant_id": tenant_id, "import_id": import_id, "kept": KEPT_ERRORS})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -28,6 +28,7 @@ from services.importer.engine.report import write_report
 from services.importer.engine.sandbox import seconds_for
 from services.importer.engine.staging import Checkpoint, Staging
 from services.importer.engine.target import Tally, Target
+from services.importer.targets.records.demands import Demands
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,7 @@ class Runner:
         self._options = claim.job.options
         self._staging = Staging(claim.job.tenant_id, claim.job.import_id, target.templates)
         self._format = self._family = ""
+        self._noted: dict[str, Any] = {}
 
     async def run(self) -> None:
         """Stages what is not staged yet, then flips. Ends in SUCCEEDED, or raises one of engine/failures.py."""
@@ -109,7 +111,7 @@ class Runner:
             await work(connection)
 
     async def _report(self, tally: Tally) -> None:
-        await write_report(self._database, self._objects, self._claim, tally)
+        await write_report(self._database, self._objects, self._claim, tally, self._target.error_file)
         self._progress.is_reported = True
 
     async def _stage(self, checkpoint: Checkpoint | None) -> Checkpoint:
@@ -125,7 +127,7 @@ class Runner:
             await self._save_in_hand(chunk)
             raise
         except ImportFailure as failure:
-            if chunk.has_rejected:
+            if chunk.has_rejected or self._news(chunk):
                 await self._save_in_hand(chunk)
             if failure.code == "TOO_MANY_ERRORS":
                 await self._report(tally)
@@ -141,6 +143,7 @@ class Runner:
             cpu_seconds=self._limits.parser_cpu_seconds + seconds_for(self._claim.size),
             memory_bytes=self._limits.parser_memory_bytes,
             unpacked_bytes=self._limits.unpacked_bytes,
+            demands=await self._demands(),
         )
         try:
             await self._pass_gate()
@@ -156,6 +159,10 @@ class Runner:
         if not is_finished or not self._format or digest is None:
             raise ImportFailure("PARSER_CRASHED", "The parser stopped before the end of the file.")
         return digest
+
+    async def _demands(self) -> Demands | None:
+        async with self._database.transaction(self._claim.job.tenant_id) as connection:
+            return await self._target.demands(connection, self._claim.job)
 
     async def _pass_gate(self) -> None:
         if self._gate is not None:
@@ -203,6 +210,7 @@ class Runner:
     async def _save(self, chunk: Chunk, digest: bytes | None = None) -> Checkpoint:
         """One chunk and its checkpoint, in one transaction, behind the fence. With a digest it is the last one."""
         kept = Checkpoint(chunk.tally.read, digest is not None, self._format, self._family, chunk.tally, digest)
+        news = self._news(chunk, digest)
         rows, rejected = chunk.take()
         async with self._database.transaction(self._claim.job.tenant_id) as connection:
             seconds = int(self._limits.chunk_statement.total_seconds())
@@ -210,18 +218,24 @@ class Runner:
             await claims.hold(connection, self._claim)
             await self._staging.write(connection, rows, rejected)
             await self._staging.save(connection, self._claim.attempt, kept)
-            if digest is not None:
-                await self._keep_digest(connection, digest)
+            if news:
+                await self._note(connection, news)
             failpoint("chunk.before_commit")
         failpoint("chunk.after_commit")
+        self._noted.update(news)
         self._progress.has_advanced = True
         return kept
 
-    async def _keep_digest(self, connection: AsyncConnection, digest: bytes) -> None:
-        """Here and not at the end, so that every import whose file was read to its end has it, however it ends."""
+    def _news(self, chunk: Chunk, digest: bytes | None = None) -> dict[str, Any]:
+        """What is known of the file and not written down yet, as columns of `imports`."""
+        known = {**chunk.facts, **({} if digest is None else {"content_sha256": digest})}
+        return {name: value for name, value in known.items() if self._noted.get(name) != value}
+
+    async def _note(self, connection: AsyncConnection, news: Mapping[str, Any]) -> None:
+        """Here and not at the end, so that every import whose file was read so far has it, however it ends."""
         job = self._claim.job
         await connection.execute(
             update(imports)
             .where(imports.c.tenant_id == job.tenant_id, imports.c.import_id == job.import_id)
-            .values(content_sha256=digest)
+            .values(**news)
         )

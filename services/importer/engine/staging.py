@@ -26,6 +26,7 @@ COPY_TYPES = {
     "SMALLINT": "int2",
     "BIGINT": "int8",
     "TEXT": "text",
+    'TEXT COLLATE "C"': "text",
     "TEXT[]": "text[]",
     "INTEGER[]": "int4[]",
     "JSONB": "jsonb",
@@ -86,7 +87,10 @@ class Staging:
             # Made by the first chunk that needs it: most files have no rejected item.
             await connection.execute(text(_creation(errors, self._errors)))
             error_rows = [
-                (self._tenant_id, 0, each.ordinal, each.position, each.field, each.code, each.message, each.value)
+                (
+                    *(self._tenant_id, 0, each.ordinal, each.position, each.field, each.code, each.message),
+                    *(each.value, each.raw or None),
+                )
                 for each in rejected
             ]
             await self._copy(connection, errors, self._errors, error_rows)

@@ -14,6 +14,7 @@ from services.importer.engine.statements import Statements
 from services.importer.engine.undo_kinds import UndoKind
 from services.importer.model import Kind, Origin
 from services.importer.policy import Options
+from services.importer.targets.records.demands import Demands
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class Job:
     origin: Origin | None = None
     origin_import_id: UUID | None = None
     options: Options = field(default_factory=Options)
+    key: str = ""
+    workspace_id: UUID | None = None
+    """Of records only; what they are, the file says: the two are empty until its header has been staged."""
+    entity_type: str = ""
+    data_source: str = ""
 
 
 @dataclass(slots=True)
@@ -78,11 +84,28 @@ class Stager(Protocol):
     weight: int
     """Bytes waiting, about."""
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the file says of itself, as columns of `imports`; the runner writes it with the next chunk."""
+
     def add(self, ordinal: int, records: Iterable[Any]) -> bool:
-        """Takes an item's records; False when none of them makes a row (cautions only)."""
+        """Takes an item's records; False when none of them makes a row (cautions only).
+
+        Ordinal 0: they are about the file and no item of it.
+        """
 
     def take(self) -> Mapping[Table, list[tuple[Any, ...]]]:
         """The rows by staging template, in the order of its columns; the stager is empty afterwards."""
+
+
+class ErrorFile(Protocol):
+    """How rejected items become a file again: behind the header of theirs, as they stand, and before a footer."""
+
+    def is_counted(self, raw: str) -> bool:
+        """Whether the footer counts this item."""
+
+    def footer(self, count: int) -> str:
+        """The last line, with its end."""
 
 
 Step = Callable[[str], Awaitable[None]]
@@ -99,9 +122,14 @@ class Target(Protocol):
     """How often `merge` says a step."""
     undo_kinds: Sequence[UndoKind]
     """Its rows as an undo sees them, children before parents."""
+    error_file: ErrorFile | None
+    """None: what was rejected is only told, because no file can be made of it."""
 
     def reads_assets(self, job: Job) -> bool:
         """Whether the file is read for client assets alone: the same source may then be read by another format."""
+
+    async def demands(self, connection: AsyncConnection, job: Job) -> Demands | None:
+        """What the job asks of its file besides its syntax (`Format.adapt`); None: nothing."""
 
     def stager(self, job: Job, tally: Tally) -> Stager:
         """A stager that counts into `tally`."""

@@ -84,7 +84,12 @@ class Undoing:
     async def _lock(self, connection: AsyncConnection) -> Undone:
         """The import to take back, under the lock of its owner: no flip and no other undo can come between."""
         undone = await self._find(connection)
-        owner = dataclasses.replace(self._claim.job, client_id=undone.client_id, report_id=undone.report_id)
+        owner = dataclasses.replace(
+            self._claim.job,
+            client_id=undone.client_id,
+            report_id=undone.report_id,
+            workspace_id=undone.workspace_id,
+        )
         await self._target.lock(connection, owner)
         return await self._find(connection)
 
@@ -101,7 +106,15 @@ class Undoing:
         # Only what has merged has a number: no dry run, no repeated file, no undo.
         if row["state"] != State.SUCCEEDED or row["kind"] != Kind.IMPORT or row["flip_number"] is None:
             raise ImportFailure("IMPORT_NOT_UNDOABLE", "The import has left nothing that could be undone.")
-        return Undone(row["import_id"], row["client_id"], row["report_id"], row["flip_number"])
+        return Undone(
+            row["import_id"],
+            row["client_id"],
+            row["report_id"],
+            row["flip_number"],
+            row["workspace_id"],
+            row["entity_type"],
+            row["data_source"],
+        )
 
     async def _undo(self, connection: AsyncConnection, undone: Undone) -> list[Count]:
         is_dry = self._claim.job.options.dry_run
@@ -133,6 +146,9 @@ class Undoing:
             "flip_number": undone.flip_number,
             "client": undone.client_id,
             "report": undone.report_id,
+            "workspace": undone.workspace_id,
+            "entity_type": undone.entity_type,
+            "data_source": undone.data_source,
             "target": self._target.name,
         }
         return Statements(connection, {}, parameters)

@@ -7,6 +7,8 @@ before both. Its own sighting goes, for it is more than that now. A next import 
 stands beside `import_id` where that import has changed the row as well, and says with which time.
 
 Nothing is handed on past a person's edit: the row is theirs, and later images, which have the edit, stay as they are.
+
+A kept row stays whole, unless its kind knows which of its fields later imports rely on (`UndoKind.revert`).
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ async def apply(sql: Statements, counts: Mapping[UndoKind, Mapping[Action, int]]
     for kind, planned in counts.items():
         over = kind.over(sql)
         if planned.get(Action.KEPT):
+            if kind.revert is not None:
+                await kind.revert(over)
             await _hand_on(over)
         if planned.get(Action.REMOVED):
             _check(planned[Action.REMOVED], await _remove(over))

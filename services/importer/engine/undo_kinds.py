@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Table
@@ -30,13 +30,15 @@ class UndoKind:
     """Rows of one table that imports insert and change. They have columns `tenant_id` and `import_id`.
 
     `kind` is their kind in before-images and sightings, `id` the column that `row_id` there means. A table whose rows
-    can change has `created_at` and `updated_at`. SQL in here calls the row `t` and may use `:tenant`, `:client` and
-    `:report` of the import:
+    can change has `created_at` and `updated_at`. SQL in here calls the row `t` and may use `:tenant`, `:client`,
+    `:report`, `:workspace`, `:entity_type` and `:data_source` of the import:
 
     - `name`: an expression for what people call the row; `<kind>.name` is the name of a parent.
     - `source` and `scope`: FROM and WHERE of all rows that the import may have inserted, so that finding those costs
       what the report or client is large, and not the tenant.
     - `parents`: column -> kind of the row that it refers to, which cannot go before this one.
+    - `revert`: takes out of rows that are kept what no later import has said of them, and out of their later images.
+      It leaves `updated_at` alone and is called before anything is handed on, with the names of `over`.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class UndoKind:
     scope: str
     parents: Mapping[str, str] = field(default_factory=dict)
     attached: Sequence[Attached] = ()
+    revert: Callable[[Statements], Awaitable[None]] | None = None
 
     @property
     def rows(self) -> str:

@@ -45,6 +45,9 @@ class Undone:
     client_id: int
     report_id: int | None
     flip_number: int
+    workspace_id: UUID | None = None
+    entity_type: str | None = None
+    data_source: str | None = None
 
 
 # The next import after the undone one that saw or changed the row. Each look is a look into two indexes, so its cost is
@@ -92,6 +95,7 @@ async def _find_later(sql: Statements) -> int:
         """
         SELECT import_id, flip_number FROM imports
         WHERE tenant_id = :tenant AND flip_number > :flip_number AND client_id = :client AND target = :target
+          AND workspace_id IS NOT DISTINCT FROM CAST(:workspace AS uuid)
           AND state = 'SUCCEEDED' AND undone_at IS NULL
         """,
     )

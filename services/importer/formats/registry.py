@@ -1,11 +1,12 @@
 """The one list of formats, and which of them each public source name takes.
 
 A source is what a client names in its request: a tool, not a file format. The names are PlexTrac's of 2024 for findings
-and the asset imports of its Nmap page, and one of our own for the tool of its list that has none.
+and the asset imports of its Nmap page, and one of our own for the tool of its list that has none; `cc5` is AppFile's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from types import MappingProxyType
 
 from services.importer.formats import asset_csv, blindspot, core_impact, invicti, nipper, nodeware, offlinecsv, scythe
@@ -17,6 +18,8 @@ from services.importer.formats.burp import dast_html as burp_dast_html
 from services.importer.formats.burp import html as burp_html
 from services.importer.formats.burp import json as burp_json
 from services.importer.formats.burp import xml as burp_xml
+from services.importer.formats.cc5 import json as cc5_json
+from services.importer.formats.cc5 import text as cc5_text
 from services.importer.formats.checkmarx import cxflow as checkmarx_cxflow
 from services.importer.formats.checkmarx import gitlab as checkmarx_gitlab
 from services.importer.formats.checkmarx import one as checkmarx_one
@@ -104,6 +107,8 @@ FORMATS: tuple[Format, ...] = (
     nodezero_csv.FORMAT,
     *scythe.FORMATS,
     *nodeware.FORMATS,
+    cc5_text.FORMAT,
+    cc5_json.FORMAT,
 )
 
 BY_NAME = MappingProxyType({each.name: each for each in FORMATS})
@@ -115,6 +120,7 @@ DISPLAY_NAMES = MappingProxyType(
         "blindspot": "BlindSPOT",
         "burp": "Burp Suite",
         "burphtml": "Burp Suite (HTML)",
+        "cc5": "AppFile (cc5)",
         "checkmarx": "Checkmarx",
         "coreimpact": "Core Impact",
         "csv": "Assets (CSV)",
@@ -144,22 +150,24 @@ DISPLAY_NAMES = MappingProxyType(
 )
 
 
-def _by_source(assets: bool) -> MappingProxyType[str, tuple[Format, ...]]:
+def _by_source(sources_of: Callable[[Format], Iterable[str]]) -> MappingProxyType[str, tuple[Format, ...]]:
     found: dict[str, tuple[Format, ...]] = {}
     for each in FORMATS:
-        for slug in each.asset_sources if assets else each.sources:
+        for slug in sources_of(each):
             found[slug] = (*found.get(slug, ()), each)
     return MappingProxyType(dict(sorted(found.items())))
 
 
-# The formats of each source: of findings, and of client assets.
-FINDING_SOURCES, ASSET_SOURCES = _by_source(assets=False), _by_source(assets=True)
+# The formats of each source: of findings, of client assets, and of records. The last share no name with the others.
+FINDING_SOURCES = _by_source(lambda each: each.sources)
+ASSET_SOURCES = _by_source(lambda each: each.asset_sources)
+RECORD_SOURCES = _by_source(lambda each: each.record_sources)
 
 
 def resolve(source: str, head: bytes, *, assets: bool = False) -> Format:
     """The format of a file that begins with `head` and was sent for `source`, a name of the lists above.
 
-    Raises `KeyError` for a name that is in neither list, and `WrongFormat`, naming what the file looks like, when none
+    Raises `KeyError` for a name that is in none of them, and `WrongFormat`, naming what the file looks like, when none
     of the source's formats takes it.
     """
     found = find(source, head, assets=assets)
@@ -170,15 +178,17 @@ def resolve(source: str, head: bytes, *, assets: bool = False) -> Format:
 
 def find(source: str, head: bytes, *, assets: bool = False) -> Format | None:
     """As `resolve`; None when none of the source's formats takes the file."""
-    accepted = (ASSET_SOURCES if assets else FINDING_SOURCES)[source]
-    return next((each for each in accepted if each.sniff(head)), None)
+    return next((each for each in _accepted(source, assets) if each.sniff(head)), None)
 
 
 def wanted(source: str, *, assets: bool = False) -> str:
     """What a source takes, as the beginning of a sentence."""
-    accepted = (ASSET_SOURCES if assets else FINDING_SOURCES)[source]
-    titles = " or ".join(dict.fromkeys(each.title for each in accepted))
+    titles = " or ".join(dict.fromkeys(each.title for each in _accepted(source, assets)))
     return f'The source "{source}" takes {titles}'
+
+
+def _accepted(source: str, assets: bool) -> tuple[Format, ...]:
+    return RECORD_SOURCES.get(source) or (ASSET_SOURCES if assets else FINDING_SOURCES)[source]
 
 
 def recognise(head: bytes) -> tuple[Format, ...]:

@@ -96,4 +96,10 @@ def snapshot_of(row: Row[*tuple[Any, ...]]) -> Snapshot:
         pause_requested=row.requested == "pause",
         resumable_until=row.resumable_until,
         undo=tuple(UndoCount(each["kind"], each["action"], each["reason"], each["count"]) for each in row.undo),
+        workspace_id=row.workspace_id,
+        action_id=row.action_id,
+        description=row.description,
+        entity_type=row.entity_type,
+        data_source=row.data_source,
+        reference_id=row.reference_id,
     )

@@ -54,6 +54,11 @@ NEW_COLUMNS = (
     "kind",
     "origin",
     "origin_import_id",
+    "workspace_id",
+    "entity_type",
+    "data_source",
+    "action_id",
+    "description",
 )
 
 

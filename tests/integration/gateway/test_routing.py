@@ -102,10 +102,12 @@ def test_the_greeting_that_scripts_look_for(rest: httpx.Client, path: str) -> No
 
 def test_the_openapi_documents_are_listed_and_served(rest: httpx.Client) -> None:
     for path in ("/openapi/", "/openapi"):
-        (document,) = rest.get(path).json()["documents"]
-        answer = rest.get(document["url"])
-        assert answer.json()["openapi"].startswith("3.1")
-        assert answer.headers["content-type"] == "application/json"
+        documents = rest.get(path).json()["documents"]
+        assert [document["name"] for document in documents] == ["plextrac", "appfile"]
+        for document in documents:
+            answer = rest.get(document["url"])
+            assert answer.json()["openapi"].startswith("3.1")
+            assert answer.headers["content-type"] == "application/json"
 
 
 def test_healthz_answers_without_a_service(rest: httpx.Client, gateway: Gateway) -> None:

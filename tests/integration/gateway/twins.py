@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from deploy.local.ports import address
+from hythe.dialects.appfile.v1 import appfile_pb2
 from hythe.dialects.plextrac.v2 import plextrac_pb2
 from hythe.identity.v1 import identity_pb2, well_known_pb2
 from hythe.importer.v1 import importer_pb2
@@ -27,14 +28,17 @@ SERVED: dict[str, tuple[ServiceDescriptor, ...]] = {
     "upload": (
         upload_pb2.DESCRIPTOR.services_by_name["UploadService"],
         plextrac_pb2.DESCRIPTOR.services_by_name["PlextracUpload"],
+        appfile_pb2.DESCRIPTOR.services_by_name["AppFileUpload"],
     ),
     "importer": (
         importer_pb2.DESCRIPTOR.services_by_name["ImportService"],
         plextrac_pb2.DESCRIPTOR.services_by_name["PlextracImporter"],
+        appfile_pb2.DESCRIPTOR.services_by_name["AppFileImporter"],
     ),
     "status": (
         status_pb2.DESCRIPTOR.services_by_name["StatusService"],
         plextrac_pb2.DESCRIPTOR.services_by_name["PlextracStatus"],
+        appfile_pb2.DESCRIPTOR.services_by_name["AppFileStatus"],
     ),
     "identity": (
         identity_pb2.DESCRIPTOR.services_by_name["IdentityService"],

@@ -275,3 +275,34 @@ async def test_a_workspace_is_of_a_dialect_that_has_them(use_cases: UseCases, pe
     assert await refused(InvalidArgument, creation) == "BAD_DIALECT"
     unknown = use_cases.workspaces.set_disabled(people.principal("admin"), "not a uuid", disabled=True)
     assert await refused(NotFound, unknown) == "WORKSPACE_NOT_FOUND"
+
+
+async def test_a_workspace_is_found_by_its_id_its_name_or_as_the_oldest(use_cases: UseCases, people: People) -> None:
+    workspaces, admin, viewer = use_cases.workspaces, people.principal("admin"), people.principal("viewer")
+    await workspaces.create(admin, dialect="assets", name="first of all")
+    first = await workspaces.create(admin, dialect="appfile", name="first", bucket_id=" bk ")
+    second = await workspaces.create(admin, dialect="appfile", name="second")
+    assert (first.bucket_id, second.bucket_id) == ("bk", f"bk-{second.workspace_id.hex}")
+    for wanted, bucket, expected in (
+        ("", "", first),
+        ("", second.bucket_id, second),
+        ("second", "", second),
+        (" second ", second.bucket_id, second),
+        (str(second.workspace_id).upper(), "", second),
+        (second.workspace_id.hex, "", second),
+    ):
+        assert await workspaces.find(viewer, dialect="appfile", workspace=wanted, bucket_id=bucket) == expected
+
+
+async def test_no_other_workspace_is_found(use_cases: UseCases, people: People) -> None:
+    workspaces, admin = use_cases.workspaces, people.principal("admin")
+    made = await workspaces.create(admin, dialect="appfile", name="mine")
+    closed = await workspaces.create(admin, dialect="appfile", name="closed")
+    await workspaces.set_disabled(admin, str(closed.workspace_id), disabled=True)
+    for wanted, bucket in (("closed", ""), ("other", ""), ("mine", "bk-other"), ("a\0", ""), ("", closed.bucket_id)):
+        finding = workspaces.find(admin, dialect="appfile", workspace=wanted, bucket_id=bucket)
+        assert await refused(NotFound, finding) == "WORKSPACE_NOT_FOUND"
+    for wanted in ("", "mine", str(made.workspace_id)):
+        finding = workspaces.find(people.principal("stranger"), dialect="appfile", workspace=wanted)
+        assert await refused(NotFound, finding) == "WORKSPACE_NOT_FOUND"
+    assert await refused(NotFound, workspaces.find(admin, dialect="assets", workspace="mine")) == "WORKSPACE_NOT_FOUND"

@@ -28,6 +28,8 @@ def settings(tmp_path: Path) -> BootstrapSettings:
         database_url=SecretStr("not used here"),
         bootstrap_tenant="Local",
         bootstrap_user=USER,
+        bootstrap_workspace="",
+        bootstrap_bucket="",
         admin_password_file=tmp_path / "password",
         bootstrap_api_key_file=tmp_path / "key",
     )
@@ -83,6 +85,20 @@ async def test_a_key_that_is_no_longer_in_the_file_is_not_good(
     await use_cases.credentials.resolve(ApiKey("hythe_" + "n" * 40))
     with pytest.raises(Unauthenticated):
         await use_cases.credentials.resolve(ApiKey(KEY))
+
+
+async def test_the_first_workspace_is_made_once(
+    store: Store, passwords: Passwords, use_cases: UseCases, settings: BootstrapSettings
+) -> None:
+    wanted = settings.model_copy(update={"bootstrap_workspace": "ws", "bootstrap_bucket": "bk"})
+    await bootstrap(store, passwords, wanted)
+    principal = await use_cases.credentials.resolve(ApiKey(KEY))
+    made = await use_cases.workspaces.find(principal, dialect="appfile")
+    assert (made.name, made.bucket_id) == ("ws", "bk")
+    await use_cases.workspaces.set_disabled(principal, str(made.workspace_id), disabled=True)
+    await bootstrap(store, passwords, wanted)
+    page = await use_cases.workspaces.list(principal, page_size=0, page_token="")
+    assert [(one.workspace_id, one.disabled) for one in page.items] == [(made.workspace_id, True)]
 
 
 async def test_a_user_of_another_tenant_is_not_made_an_operator(

@@ -50,7 +50,7 @@ METHODS: list[MethodDescriptor] = [
 ]
 ANONYMOUS = {"Authenticate", "GetKeySet", "Resolve", "GetJwks"}
 CLOSED = [method for method in METHODS if method.name not in ANONYMOUS]
-FOR_ADMINS = [method for method in CLOSED if method.name not in {"RefreshToken", "WhoAmI"}]
+FOR_ADMINS = [method for method in CLOSED if method.name not in {"RefreshToken", "WhoAmI", "GetWorkspace"}]
 Metadata = tuple[tuple[str, str], ...]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from runtime.database import Database as Pool
 from runtime.objects import ObjectMissing, ObjectStore, StorageUnavailable
+from runtime.reports import error_file_key
 from services.importer import retention
 from services.importer.engine.report import report_key
 from services.importer.retention import Retention
@@ -54,8 +55,9 @@ class Archive:
         import_id = await self.engine.queued(tenant=tenant)
         object_key = self.objects.object_key(key or f"{import_id}/file")
         await self.objects.put(object_key, b"x", "text/xml")
-        report = self.objects.object_key(report_key(tenant, import_id))
-        await self.objects.put(report, b"report", "text/csv")
+        for each in (report_key, error_file_key):
+            report = self.objects.object_key(each(tenant, import_id))
+            await self.objects.put(report, b"report", "text/csv")
         run = self.engine.admin.execute
         await run(
             "UPDATE imports SET state = 'SUCCEEDED', ended_at = now() - make_interval(days => %s) WHERE import_id = %s",
@@ -100,6 +102,8 @@ class Archive:
             left.add("object")
         if await self.has_object(report_key(tenant, import_id)):
             left.add("report")
+        if await self.has_object(error_file_key(tenant, import_id)):
+            left.add("error file")
         return left
 
     async def has_object(self, key: str) -> bool:
@@ -110,7 +114,7 @@ class Archive:
         return True
 
 
-EVERYTHING = {"file", "object", "errors", "report", "sightings", "images", "history"}
+EVERYTHING = {"file", "object", "errors", "report", "error file", "sightings", "images", "history"}
 
 
 @pytest.fixture

@@ -17,12 +17,11 @@ from services.importer.engine.failures import Cancelled, Drained, FencedOut
 from services.importer.engine.progress import Progress
 from services.importer.engine.undo import Undoing
 from services.importer.targets.findings.records import AffectedAsset, Asset, Evidence, Finding, Port, Severity
-from services.importer.targets.findings.target import FindingsTarget
 from tests.fakes.objects import FakeObjectStore
-from tests.integration.importer.workbench import TENANT, Engine
+from tests.integration.importer.workbench import TARGETS, TENANT, Engine
 
 TABLES = (
-    "findings", "assets", "asset_keys", "affected_assets", "evidence", "tags", "sightings", "before_images",
+    "findings", "assets", "asset_keys", "affected_assets", "evidence", "tags", "records", "sightings", "before_images",
 )  # fmt: skip
 Dump = dict[str, list[str]]
 Items = Sequence[Iterable[Any]]
@@ -65,9 +64,11 @@ class Undoer:
         undo_id = UUID(str(uuid7()))
         await self.engine.admin.execute(
             "INSERT INTO imports (tenant_id, import_id, client_id, report_id, target, source, key, file_name, "
-            "file_type, file_size, lane, state, user_id, user_email, kind, origin, origin_import_id, dry_run) "
+            "file_type, file_size, lane, state, user_id, user_email, kind, origin, origin_import_id, dry_run, "
+            "workspace_id) "
             "SELECT tenant_id, %s, client_id, report_id, target, source, key, file_name, file_type, 0, 'small', "
-            "'QUEUED', user_id, user_email, 'undo', 'undo', import_id, %s FROM imports WHERE import_id = %s",
+            "'QUEUED', user_id, user_email, 'undo', 'undo', import_id, %s, workspace_id FROM imports "
+            "WHERE import_id = %s",
             (undo_id, dry_run, import_id),
         )
         for table in ("import_claims", "import_progress"):
@@ -82,7 +83,7 @@ class Undoer:
     async def prepared(self, undo_id: UUID, signals: NoSignals | None = None) -> Undoing:
         claim = await self.engine.claimed(undo_id)
         seen = Progress(claim.size, undo.STEPS)
-        return Undoing(self.engine.worker, self.objects, FindingsTarget(), claim, seen, signals or NoSignals())
+        return Undoing(self.engine.worker, self.objects, TARGETS[claim.target], claim, seen, signals or NoSignals())
 
     async def undo(self, import_id: UUID, *, dry_run: bool = False) -> Result:
         undo_id = await self.queued(import_id, dry_run=dry_run)

@@ -32,9 +32,12 @@ from services.importer.engine.staging import Checkpoint, Staging
 from services.importer.engine.target import Tally, Target
 from services.importer.targets.findings.target import FindingsTarget
 from services.importer.targets.parser_actions.target import ParserActionsTarget
+from services.importer.targets.records.target import RecordsTarget
 
 TENANT = 1
-TARGETS: dict[str, Target] = {target.name: target for target in (FindingsTarget(), ParserActionsTarget())}
+TARGETS: dict[str, Target] = {
+    target.name: target for target in (FindingsTarget(), ParserActionsTarget(), RecordsTarget())
+}
 LEASE = timedelta(seconds=60)
 
 
@@ -199,7 +202,7 @@ class Bench:
         assert parser_children() == []
 
     async def assert_nothing_imported(self) -> None:
-        for table in ("findings", "assets", "affected_assets", "evidence"):
+        for table in ("findings", "assets", "affected_assets", "evidence", "records"):
             assert await self.engine.value(f"SELECT count(*) FROM {table}") == 0
         await self.assert_nothing_left()
 

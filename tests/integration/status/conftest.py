@@ -18,25 +18,31 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 from jsonschema import Draft202012Validator
 
+from hythe.dialects.appfile.v1.appfile_pb2_grpc import AppFileStatusStub, add_AppFileStatusServicer_to_server
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracStatusStub, add_PlextracStatusServicer_to_server
 from hythe.status.v1.status_pb2_grpc import StatusServiceStub, add_StatusServiceServicer_to_server
 from runtime.auth import Principal, Role
 from services.status.assets import Assets
+from services.status.dialects.appfile import AppFileStatus
 from services.status.dialects.plextrac import PlextracStatus
 from services.status.engagements import Engagements
 from services.status.findings import Findings
 from services.status.import_reports import ImportReports
 from services.status.imports import Imports
+from services.status.record_files import RecordFiles
+from services.status.records import Records
 from services.status.service import StatusService
 from services.status.tags import Tags
 from services.status.watching import Pace, Watching
 from tests.fakes.objects import FakeObjectStore
 from tests.fakes.people import ADMIN, COLLEAGUE, IMPORTER, STRANGER
+from tests.fakes.workspaces import FakeWorkspaces
 from tests.integration.serving import connected, reason_of, served
 from tests.integration.status.rows import Rows
 from tests.stack import Database
 
 if TYPE_CHECKING:
+    from hythe.dialects.appfile.v1.appfile_pb2_grpc import AppFileStatusAsyncStub
     from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracStatusAsyncStub
     from hythe.status.v1.status_pb2_grpc import StatusServiceAsyncStub
 
@@ -45,10 +51,11 @@ SCHEMAS = Path(__file__).parents[3] / "protos/hythe/dialects/plextrac/v2/schemas
 
 @dataclass
 class Api:
-    """Both faces of the service, and the tables behind them."""
+    """All faces of the service, and the tables behind them."""
 
     native: StatusServiceAsyncStub
     plextrac: PlextracStatusAsyncStub
+    appfile: AppFileStatusAsyncStub
     rows: Rows
     people: dict[str, Principal]
     objects: FakeObjectStore
@@ -110,6 +117,7 @@ async def api(database: Database, rows: Rows) -> AsyncIterator[Api]:
         "colleague": COLLEAGUE,
         "admin": ADMIN,
         "stranger": STRANGER,
+        "viewer": Principal(1, 12, "viewer@example.com", Role.VIEWER),
         "limited": Principal(1, 7, "limited@example.com", Role.ADMIN, client_ids=frozenset()),
     }
     async with AsyncExitStack() as stack:
@@ -118,9 +126,11 @@ async def api(database: Database, rows: Rows) -> AsyncIterator[Api]:
         imports = Imports(adapter)
         watching = Watching(imports.fetch, Pace(fast=0.02, slow=0.05, repeat=0.5))
         objects = FakeObjectStore()
+        reports = ImportReports(imports, objects)
+        files, records, workspaces = RecordFiles(adapter, imports, objects), Records(adapter, streams), FakeWorkspaces()
         parts = (
             imports,
-            ImportReports(imports, objects),
+            reports,
             watching,
             Engagements(adapter, streams),
             Findings(adapter, streams),
@@ -128,8 +138,10 @@ async def api(database: Database, rows: Rows) -> AsyncIterator[Api]:
             Tags(adapter, streams),
         )
         registrations = [
-            partial(add_StatusServiceServicer_to_server, StatusService(*parts)),
+            partial(add_StatusServiceServicer_to_server, StatusService(*parts, files, records, workspaces)),
             partial(add_PlextracStatusServicer_to_server, PlextracStatus(*parts)),
+            partial(add_AppFileStatusServicer_to_server, AppFileStatus(files, imports, reports, records, workspaces)),
         ]
         channel = await stack.enter_async_context(served(registrations, people))
-        yield Api(StatusServiceStub(channel), PlextracStatusStub(channel), rows, people, objects)
+        stubs = StatusServiceStub(channel), PlextracStatusStub(channel), AppFileStatusStub(channel)
+        yield Api(*stubs, rows, people, objects)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +12,10 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 from uuid_utils import uuid7
 
+from tests.fakes.workspaces import HOME
+
 WHEN = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)
+FILE_COLUMNS = ("file_name", "user_id", "created_at", "expires_at", "completed_at", "sha256")
 WHEN_MS = 1_772_600_767_890
 WHEN_ISO = "2026-03-04T05:06:07.890Z"
 
@@ -149,6 +152,42 @@ class Rows:
         told |= {name: Jsonb(told[name]) for name in ("cautions", "undo") if name in told}
         self.insert("import_progress", import_id=import_id, **told)
         return import_id
+
+    def record(self, key: str, document: dict[str, Any] | None, **columns: Any) -> int:
+        """Of a workspace; a document of None is a record that was deleted."""
+        values: dict[str, Any] = {
+            "workspace_id": HOME.workspace_id,
+            "entity_type": "wks_family",
+            "data_source": "cc-family",
+            "created_at": WHEN,
+            "updated_at": WHEN,
+        }
+        values |= columns
+        stored = None if document is None else Jsonb(document)
+        return int(self.insert("records", returning="record_id", key=key, document=stored, **values))
+
+    def record_file(self, file_id: str = "c0123", **columns: Any) -> str:
+        """A file of records whose URL was given; answers its key."""
+        values: dict[str, Any] = {
+            "file_name": "families.cc5txt",
+            "user_id": 7,
+            "created_at": WHEN,
+            "expires_at": datetime.now(UTC) + timedelta(minutes=15),
+        }
+        own: dict[str, Any] = {"workspace_id": HOME.workspace_id, "workspace": HOME.name, "bucket_id": HOME.bucket_id}
+        own |= {"action_id": "action-1", "folder": "in", "tags": ["daily"], "metadata": Jsonb({"run": "7"})}
+        values |= {name: value for name, value in columns.items() if name in FILE_COLUMNS}
+        own |= {name: value for name, value in columns.items() if name not in FILE_COLUMNS}
+        key = f"{file_id}/families.cc5txt"
+        self.insert("files", key=key, **values)
+        self.insert("record_files", file_id=file_id, key=key, **own)
+        return key
+
+    def records_import(self, key: str, *, progress: dict[str, Any] | None = None, **columns: Any) -> UUID:
+        """An import of a file of records."""
+        values: dict[str, Any] = {"target": "records", "source": "cc5", "key": key, "file_type": "text/plain"}
+        values |= {"workspace_id": HOME.workspace_id, "file_name": "families.cc5txt", "file_size": 400}
+        return self.started_import(0, None, progress=progress, **(values | columns))
 
     def row_error(self, import_id: UUID, number: int, **columns: str) -> None:
         told = {

@@ -94,7 +94,14 @@ def test_every_route_ends_a_silent_call(connection_manager: dict[str, Any]) -> N
 def test_multipart_limits_apply_to_exactly_the_routes_whose_body_is_streamed(
     connection_manager: dict[str, Any], methods: dict[str, MethodDescriptorProto]
 ) -> None:
-    streamed = {path for method in methods.values() if method.client_streaming for path in rest_paths(method)}
+    # A file that goes to a presigned URL may be as large as files may be; the service sees to that.
+    streamed = {
+        path
+        for method in methods.values()
+        if method.client_streaming
+        for path in rest_paths(method)
+        if not path.startswith("/cloud/")
+    }
     limited = {
         route["match"]["path_match_policy"]["typed_config"]["path_template"]
         for route in routes(connection_manager)
@@ -104,28 +111,51 @@ def test_multipart_limits_apply_to_exactly_the_routes_whose_body_is_streamed(
 
 
 def test_a_route_reads_the_media_types_that_the_document_names(connection_manager: dict[str, Any]) -> None:
-    document = json.loads((FOLDER / "openapi" / "plextrac.json").read_text())
+    documents = [json.loads(file.read_text()) for file in (FOLDER / "openapi").glob("*.json")]
     named = {
         path: set(operation["requestBody"]["content"])
+        for document in documents
         for path, operations in document["paths"].items()
-        if path.startswith("/api/")
+        if not path.startswith("/cloud/")
         for operation in operations.values()
         if "requestBody" in operation
     }
-    reads = [
-        route
+    read = {
+        path_of(route): set(route["typed_per_filter_config"][LUA]["filter_context"]["reads"].split())
         for route in routes(connection_manager)
         if "filter_context" in route.get("typed_per_filter_config", {}).get(LUA, {})
-    ]
-    read = {
-        route["match"].get("path_match_policy", {}).get("typed_config", {}).get("path_template"): set(
-            route["typed_per_filter_config"][LUA].get("filter_context", {}).get("reads", "").split()
-        )
-        for route in reads
+        and not path_of(route).startswith("/cloud/")
     }
-    any_other = read.pop(None)
-    assert any_other == {"application/json"}
-    assert read == {path: media_types for path, media_types in named.items() if media_types != any_other}
+    json_only = {"application/json"}
+    assert {path: read.pop(path) for path in ("/", "/app(file|data)/.*")} == {
+        "/": json_only,
+        "/app(file|data)/.*": json_only,
+    }
+    assert {path: types for path, types in read.items() if types != json_only} == {
+        path: types for path, types in named.items() if types != json_only
+    }
+    assert all(named[path] == types for path, types in read.items())
+
+
+def path_of(route: dict[str, Any]) -> str:
+    """The template, pattern or prefix of a REST route."""
+    match = route["match"]
+    template = match.get("path_match_policy", {}).get("typed_config", {}).get("path_template")
+    path: str = template or match.get("safe_regex", {}).get("regex") or match["prefix"]
+    return path
+
+
+def test_a_path_has_the_dialect_of_its_document(connection_manager: dict[str, Any]) -> None:
+    """In the request, for the service and the words of errors, and for the script."""
+    for route in routes(connection_manager):
+        settings = route.get("typed_per_filter_config", {})
+        if "filter_context" not in settings.get(LUA, {}):
+            continue
+        mutations = settings["envoy.filters.http.header_mutation"]["mutations"]["request_mutations"]
+        said = mutations[0]["append"]["header"]["value"]
+        expected = "appfile" if path_of(route).startswith("/app") else "plextrac"
+        assert said == expected, path_of(route)
+        assert settings[LUA]["filter_context"].get("dialect", "plextrac") == said, path_of(route)
 
 
 def test_the_script_knows_every_path_variable(methods: dict[str, MethodDescriptorProto]) -> None:

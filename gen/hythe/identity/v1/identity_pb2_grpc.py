@@ -130,6 +130,11 @@ class IdentityServiceStub:
                 request_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.ListWorkspacesRequest.SerializeToString,
                 response_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.ListWorkspacesResponse.FromString,
                 _registered_method=True)
+        self.GetWorkspace = channel.unary_unary(
+                '/hythe.identity.v1.IdentityService/GetWorkspace',
+                request_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.GetWorkspaceRequest.SerializeToString,
+                response_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.GetWorkspaceResponse.FromString,
+                _registered_method=True)
         self.SetWorkspaceDisabled = channel.unary_unary(
                 '/hythe.identity.v1.IdentityService/SetWorkspaceDisabled',
                 request_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.SetWorkspaceDisabledRequest.SerializeToString,
@@ -265,6 +270,13 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetWorkspace(self, request, context):
+        """The workspace that a request is for: by its id or its name, or the tenant's oldest one that is not disabled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetWorkspaceDisabled(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -368,6 +380,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.ListWorkspaces,
                     request_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.ListWorkspacesRequest.FromString,
                     response_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.ListWorkspacesResponse.SerializeToString,
+            ),
+            'GetWorkspace': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWorkspace,
+                    request_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.GetWorkspaceRequest.FromString,
+                    response_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.GetWorkspaceResponse.SerializeToString,
             ),
             'SetWorkspaceDisabled': grpc.unary_unary_rpc_method_handler(
                     servicer.SetWorkspaceDisabled,
@@ -889,6 +906,33 @@ class IdentityService:
             '/hythe.identity.v1.IdentityService/ListWorkspaces',
             hythe_dot_identity_dot_v1_dot_identity__pb2.ListWorkspacesRequest.SerializeToString,
             hythe_dot_identity_dot_v1_dot_identity__pb2.ListWorkspacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWorkspace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.identity.v1.IdentityService/GetWorkspace',
+            hythe_dot_identity_dot_v1_dot_identity__pb2.GetWorkspaceRequest.SerializeToString,
+            hythe_dot_identity_dot_v1_dot_identity__pb2.GetWorkspaceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,8 @@ class IdentityServiceStub:
     CreateWorkspace: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateWorkspaceRequest, _identity_pb2.CreateWorkspaceResponse]
     """Workspaces of the dialects that have them (AppFile, Assets)."""
     ListWorkspaces: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListWorkspacesRequest, _identity_pb2.ListWorkspacesResponse]
+    GetWorkspace: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetWorkspaceRequest, _identity_pb2.GetWorkspaceResponse]
+    """The workspace that a request is for: by its id or its name, or the tenant's oldest one that is not disabled."""
     SetWorkspaceDisabled: _grpc.UnaryUnaryMultiCallable[_identity_pb2.SetWorkspaceDisabledRequest, _identity_pb2.SetWorkspaceDisabledResponse]
 
 @_typing.type_check_only
@@ -98,6 +100,8 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     CreateWorkspace: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateWorkspaceRequest, _identity_pb2.CreateWorkspaceResponse]  # type: ignore[assignment]
     """Workspaces of the dialects that have them (AppFile, Assets)."""
     ListWorkspaces: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListWorkspacesRequest, _identity_pb2.ListWorkspacesResponse]  # type: ignore[assignment]
+    GetWorkspace: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetWorkspaceRequest, _identity_pb2.GetWorkspaceResponse]  # type: ignore[assignment]
+    """The workspace that a request is for: by its id or its name, or the tenant's oldest one that is not disabled."""
     SetWorkspaceDisabled: _aio.UnaryUnaryMultiCallable[_identity_pb2.SetWorkspaceDisabledRequest, _identity_pb2.SetWorkspaceDisabledResponse]  # type: ignore[assignment]
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -245,6 +249,14 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.ListWorkspacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.ListWorkspacesResponse, _abc.Awaitable[_identity_pb2.ListWorkspacesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetWorkspace(
+        self,
+        request: _identity_pb2.GetWorkspaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.GetWorkspaceResponse, _abc.Awaitable[_identity_pb2.GetWorkspaceResponse]]:
+        """The workspace that a request is for: by its id or its name, or the tenant's oldest one that is not disabled."""
 
     @_abc_1.abstractmethod
     def SetWorkspaceDisabled(

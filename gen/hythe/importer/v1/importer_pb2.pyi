@@ -20,6 +20,26 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _EmptyValues:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EmptyValuesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EmptyValues.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EMPTY_VALUES_UNSPECIFIED: _EmptyValues.ValueType  # 0
+    """As EMPTY_VALUES_CLEAR."""
+    EMPTY_VALUES_CLEAR: _EmptyValues.ValueType  # 1
+    EMPTY_VALUES_KEEP: _EmptyValues.ValueType  # 2
+
+class EmptyValues(_EmptyValues, metaclass=_EmptyValuesEnumTypeWrapper):
+    """What an empty value of a row does with the value that the record has."""
+
+EMPTY_VALUES_UNSPECIFIED: EmptyValues.ValueType  # 0
+"""As EMPTY_VALUES_CLEAR."""
+EMPTY_VALUES_CLEAR: EmptyValues.ValueType  # 1
+EMPTY_VALUES_KEEP: EmptyValues.ValueType  # 2
+Global___EmptyValues: _TypeAlias = EmptyValues  # noqa: Y015
+
 class _OnError:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -223,6 +243,77 @@ class CreateImportRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateImportRequest: _TypeAlias = CreateImportRequest  # noqa: Y015
+
+@_typing.final
+class StartRecordsImportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_ID_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    BUCKET_ID_FIELD_NUMBER: _builtins.int
+    FILE_TYPE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    EMPTY_VALUES_FIELD_NUMBER: _builtins.int
+    REQUIRE_FOOTER_FIELD_NUMBER: _builtins.int
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    file_id: _builtins.str
+    """`RecordFile.file_id`, or `Upload.key` of such a file."""
+    workspace: _builtins.str
+    """Id or name of the workspace that the caller means, and its bucket; empty: those of the file. Others are NOT_FOUND."""
+    bucket_id: _builtins.str
+    file_type: _builtins.str
+    """`cc5`; whether it is the text or its JSON form, the file itself tells."""
+    request_id: _builtins.str
+    """As in CreateImportRequest."""
+    empty_values: Global___EmptyValues.ValueType
+    require_footer: _builtins.bool
+    """Unset: true. False takes a file without a row 99, too, and one whose row 99 counts wrongly."""
+    action_id: _builtins.str
+    """What the caller follows this action by, and what it is; empty: as it was said when the URL was asked for."""
+    description: _builtins.str
+    @_builtins.property
+    def options(self) -> Global___ImportOptions: ...
+    def __init__(
+        self,
+        *,
+        file_id: _builtins.str = ...,
+        workspace: _builtins.str = ...,
+        bucket_id: _builtins.str = ...,
+        file_type: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        options: Global___ImportOptions | None = ...,
+        empty_values: Global___EmptyValues.ValueType = ...,
+        require_footer: _builtins.bool | None = ...,
+        action_id: _builtins.str = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_require_footer", b"_require_footer", "options", b"options", "require_footer", b"require_footer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_require_footer", b"_require_footer", "action_id", b"action_id", "bucket_id", b"bucket_id", "description", b"description", "empty_values", b"empty_values", "file_id", b"file_id", "file_type", b"file_type", "options", b"options", "request_id", b"request_id", "require_footer", b"require_footer", "workspace", b"workspace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__require_footer: _TypeAlias = _typing.Literal["require_footer"]  # noqa: Y015
+    _WhichOneofArgType__require_footer: _TypeAlias = _typing.Literal["_require_footer", b"_require_footer"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__require_footer) -> _WhichOneofReturnType__require_footer | None: ...
+
+Global___StartRecordsImportRequest: _TypeAlias = StartRecordsImportRequest  # noqa: Y015
+
+@_typing.final
+class StartRecordsImportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_FIELD_NUMBER: _builtins.int
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import", b"import"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartRecordsImportResponse: _TypeAlias = StartRecordsImportResponse  # noqa: Y015
 
 @_typing.final
 class ImportOptions(_message.Message):
@@ -933,6 +1024,12 @@ class Import(_message.Message):
     PAUSE_REQUESTED_FIELD_NUMBER: _builtins.int
     RESUMABLE_UNTIL_TIME_FIELD_NUMBER: _builtins.int
     UNDO_FIELD_NUMBER: _builtins.int
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_SOURCE_FIELD_NUMBER: _builtins.int
+    REFERENCE_ID_FIELD_NUMBER: _builtins.int
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     import_id: _builtins.str
     """UUIDv7."""
     client_id: _builtins.int
@@ -975,6 +1072,14 @@ class Import(_message.Message):
     undone_by: _builtins.str
     """The undo that took this import back."""
     pause_requested: _builtins.bool
+    workspace_id: _builtins.str
+    """Of records: the workspace and, once the file's header was read, what it says."""
+    entity_type: _builtins.str
+    data_source: _builtins.str
+    reference_id: _builtins.str
+    action_id: _builtins.str
+    """Of records: as StartRecordsImport was told, or else the upload."""
+    description: _builtins.str
     @_builtins.property
     def counters(self) -> Global___Counters: ...
     @_builtins.property
@@ -1051,10 +1156,16 @@ class Import(_message.Message):
         pause_requested: _builtins.bool = ...,
         resumable_until_time: _timestamp_pb2.Timestamp | None = ...,
         undo: _abc.Iterable[Global___UndoCount] | None = ...,
+        workspace_id: _builtins.str = ...,
+        entity_type: _builtins.str = ...,
+        data_source: _builtins.str = ...,
+        reference_id: _builtins.str = ...,
+        action_id: _builtins.str = ...,
+        description: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["counters", b"counters", "create_time", b"create_time", "end_time", b"end_time", "options", b"options", "resumable_until_time", b"resumable_until_time", "start_time", b"start_time", "undone_time", b"undone_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_tags", b"asset_tags", "attempt", b"attempt", "cancel_requested", b"cancel_requested", "cautions", b"cautions", "client_id", b"client_id", "client_name", b"client_name", "content_sha256", b"content_sha256", "counters", b"counters", "create_time", b"create_time", "duplicate_of", b"duplicate_of", "end_time", b"end_time", "error_code", b"error_code", "error_message", b"error_message", "error_position", b"error_position", "file_name", b"file_name", "file_size_bytes", b"file_size_bytes", "file_type", b"file_type", "finding_tags", b"finding_tags", "import_id", b"import_id", "key", b"key", "kind", b"kind", "options", b"options", "origin", b"origin", "origin_import_id", b"origin_import_id", "pause_requested", b"pause_requested", "phase", b"phase", "progress", b"progress", "report_id", b"report_id", "report_name", b"report_name", "resumable_until_time", b"resumable_until_time", "source", b"source", "start_time", b"start_time", "state", b"state", "tenant_id", b"tenant_id", "undo", b"undo", "undone_by", b"undone_by", "undone_time", b"undone_time", "update_time", b"update_time", "use_parser_actions", b"use_parser_actions", "user_email", b"user_email", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "asset_tags", b"asset_tags", "attempt", b"attempt", "cancel_requested", b"cancel_requested", "cautions", b"cautions", "client_id", b"client_id", "client_name", b"client_name", "content_sha256", b"content_sha256", "counters", b"counters", "create_time", b"create_time", "data_source", b"data_source", "description", b"description", "duplicate_of", b"duplicate_of", "end_time", b"end_time", "entity_type", b"entity_type", "error_code", b"error_code", "error_message", b"error_message", "error_position", b"error_position", "file_name", b"file_name", "file_size_bytes", b"file_size_bytes", "file_type", b"file_type", "finding_tags", b"finding_tags", "import_id", b"import_id", "key", b"key", "kind", b"kind", "options", b"options", "origin", b"origin", "origin_import_id", b"origin_import_id", "pause_requested", b"pause_requested", "phase", b"phase", "progress", b"progress", "reference_id", b"reference_id", "report_id", b"report_id", "report_name", b"report_name", "resumable_until_time", b"resumable_until_time", "source", b"source", "start_time", b"start_time", "state", b"state", "tenant_id", b"tenant_id", "undo", b"undo", "undone_by", b"undone_by", "undone_time", b"undone_time", "update_time", b"update_time", "use_parser_actions", b"use_parser_actions", "user_email", b"user_email", "user_id", b"user_id", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

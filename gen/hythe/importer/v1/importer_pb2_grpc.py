@@ -40,6 +40,11 @@ class ImportServiceStub:
                 request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.CreateImportRequest.SerializeToString,
                 response_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.CreateImportResponse.FromString,
                 _registered_method=True)
+        self.StartRecordsImport = channel.unary_unary(
+                '/hythe.importer.v1.ImportService/StartRecordsImport',
+                request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.StartRecordsImportRequest.SerializeToString,
+                response_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.StartRecordsImportResponse.FromString,
+                _registered_method=True)
         self.CancelImport = channel.unary_unary(
                 '/hythe.importer.v1.ImportService/CancelImport',
                 request_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.CancelImportRequest.SerializeToString,
@@ -109,6 +114,15 @@ class ImportServiceServicer:
     def CreateImport(self, request, context):
         """Queues the import of one uploaded file. Answers at once; the work happens in the background.
         NOT_FOUND: unknown key, client or report. FAILED_PRECONDITION `FILE_NOT_UPLOADED`: no object under the key yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartRecordsImport(self, request, context):
+        """Queues the import of one uploaded file of records into its workspace. A file that has been imported with this format, or is about
+        to be, is answered with that import; `options.force` imports it again. NOT_FOUND: unknown file or workspace.
+        FAILED_PRECONDITION `FILE_NOT_UPLOADED`; with `force` `IMPORT_ALREADY_RUNNING` while an import of it has not ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,6 +225,11 @@ def add_ImportServiceServicer_to_server(servicer, server):
                     request_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.CreateImportRequest.FromString,
                     response_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.CreateImportResponse.SerializeToString,
             ),
+            'StartRecordsImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartRecordsImport,
+                    request_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.StartRecordsImportRequest.FromString,
+                    response_serializer=hythe_dot_importer_dot_v1_dot_importer__pb2.StartRecordsImportResponse.SerializeToString,
+            ),
             'CancelImport': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelImport,
                     request_deserializer=hythe_dot_importer_dot_v1_dot_importer__pb2.CancelImportRequest.FromString,
@@ -300,6 +319,33 @@ class ImportService:
             '/hythe.importer.v1.ImportService/CreateImport',
             hythe_dot_importer_dot_v1_dot_importer__pb2.CreateImportRequest.SerializeToString,
             hythe_dot_importer_dot_v1_dot_importer__pb2.CreateImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartRecordsImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.importer.v1.ImportService/StartRecordsImport',
+            hythe_dot_importer_dot_v1_dot_importer__pb2.StartRecordsImportRequest.SerializeToString,
+            hythe_dot_importer_dot_v1_dot_importer__pb2.StartRecordsImportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,11 @@ class ImportServiceStub:
     """Queues the import of one uploaded file. Answers at once; the work happens in the background.
     NOT_FOUND: unknown key, client or report. FAILED_PRECONDITION `FILE_NOT_UPLOADED`: no object under the key yet.
     """
+    StartRecordsImport: _grpc.UnaryUnaryMultiCallable[_importer_pb2.StartRecordsImportRequest, _importer_pb2.StartRecordsImportResponse]
+    """Queues the import of one uploaded file of records into its workspace. A file that has been imported with this format, or is about
+    to be, is answered with that import; `options.force` imports it again. NOT_FOUND: unknown file or workspace.
+    FAILED_PRECONDITION `FILE_NOT_UPLOADED`; with `force` `IMPORT_ALREADY_RUNNING` while an import of it has not ended.
+    """
     CancelImport: _grpc.UnaryUnaryMultiCallable[_importer_pb2.CancelImportRequest, _importer_pb2.CancelImportResponse]
     """Asks an import to stop. One that is not running is cancelled at once; a running one at its next chunk.
     FAILED_PRECONDITION `IMPORT_FINISHED` when it is already in a terminal state.
@@ -80,6 +85,11 @@ class ImportServiceAsyncStub(ImportServiceStub):
     CreateImport: _aio.UnaryUnaryMultiCallable[_importer_pb2.CreateImportRequest, _importer_pb2.CreateImportResponse]  # type: ignore[assignment]
     """Queues the import of one uploaded file. Answers at once; the work happens in the background.
     NOT_FOUND: unknown key, client or report. FAILED_PRECONDITION `FILE_NOT_UPLOADED`: no object under the key yet.
+    """
+    StartRecordsImport: _aio.UnaryUnaryMultiCallable[_importer_pb2.StartRecordsImportRequest, _importer_pb2.StartRecordsImportResponse]  # type: ignore[assignment]
+    """Queues the import of one uploaded file of records into its workspace. A file that has been imported with this format, or is about
+    to be, is answered with that import; `options.force` imports it again. NOT_FOUND: unknown file or workspace.
+    FAILED_PRECONDITION `FILE_NOT_UPLOADED`; with `force` `IMPORT_ALREADY_RUNNING` while an import of it has not ended.
     """
     CancelImport: _aio.UnaryUnaryMultiCallable[_importer_pb2.CancelImportRequest, _importer_pb2.CancelImportResponse]  # type: ignore[assignment]
     """Asks an import to stop. One that is not running is cancelled at once; a running one at its next chunk.
@@ -127,6 +137,17 @@ class ImportServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_importer_pb2.CreateImportResponse, _abc.Awaitable[_importer_pb2.CreateImportResponse]]:
         """Queues the import of one uploaded file. Answers at once; the work happens in the background.
         NOT_FOUND: unknown key, client or report. FAILED_PRECONDITION `FILE_NOT_UPLOADED`: no object under the key yet.
+        """
+
+    @_abc_1.abstractmethod
+    def StartRecordsImport(
+        self,
+        request: _importer_pb2.StartRecordsImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_importer_pb2.StartRecordsImportResponse, _abc.Awaitable[_importer_pb2.StartRecordsImportResponse]]:
+        """Queues the import of one uploaded file of records into its workspace. A file that has been imported with this format, or is about
+        to be, is answered with that import; `options.force` imports it again. NOT_FOUND: unknown file or workspace.
+        FAILED_PRECONDITION `FILE_NOT_UPLOADED`; with `force` `IMPORT_ALREADY_RUNNING` while an import of it has not ended.
         """
 
     @_abc_1.abstractmethod

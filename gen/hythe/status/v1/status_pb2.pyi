@@ -8,7 +8,9 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hythe.importer.v1 import importer_pb2 as _importer_pb2
+from hythe.upload.v1 import upload_pb2 as _upload_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +21,74 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ReportKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReportKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReportKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REPORT_KIND_UNSPECIFIED: _ReportKind.ValueType  # 0
+    REPORT_KIND_TABLE: _ReportKind.ValueType  # 1
+    """CSV, one line for each rejected item; of an undo, for each row it has decided on."""
+    REPORT_KIND_FILE: _ReportKind.ValueType  # 2
+    """Of records: a file as it was imported, with the rejected rows only, to be corrected and imported."""
+
+class ReportKind(_ReportKind, metaclass=_ReportKindEnumTypeWrapper): ...
+
+REPORT_KIND_UNSPECIFIED: ReportKind.ValueType  # 0
+REPORT_KIND_TABLE: ReportKind.ValueType  # 1
+"""CSV, one line for each rejected item; of an undo, for each row it has decided on."""
+REPORT_KIND_FILE: ReportKind.ValueType  # 2
+"""Of records: a file as it was imported, with the rejected rows only, to be corrected and imported."""
+Global___ReportKind: _TypeAlias = ReportKind  # noqa: Y015
+
+class _RecordFileState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecordFileStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordFileState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECORD_FILE_STATE_UNSPECIFIED: _RecordFileState.ValueType  # 0
+    RECORD_FILE_STATE_PENDING_UPLOAD: _RecordFileState.ValueType  # 1
+    """Its URL is good, and nothing has been put there."""
+    RECORD_FILE_STATE_UPLOADED: _RecordFileState.ValueType  # 2
+    """It is there, and no import of it was started."""
+    RECORD_FILE_STATE_QUEUED: _RecordFileState.ValueType  # 3
+    """Its import waits, or is paused."""
+    RECORD_FILE_STATE_VALIDATING: _RecordFileState.ValueType  # 4
+    """It is being read."""
+    RECORD_FILE_STATE_IMPORTING: _RecordFileState.ValueType  # 5
+    """What was read is being merged."""
+    RECORD_FILE_STATE_IMPORTED: _RecordFileState.ValueType  # 6
+    RECORD_FILE_STATE_IMPORTED_WITH_ERRORS: _RecordFileState.ValueType  # 7
+    """Imported but for the rows that were rejected."""
+    RECORD_FILE_STATE_FAILED: _RecordFileState.ValueType  # 8
+    RECORD_FILE_STATE_CANCELLED: _RecordFileState.ValueType  # 9
+    RECORD_FILE_STATE_EXPIRED: _RecordFileState.ValueType  # 10
+    """Nothing was put there while its URL was good, or what was put there is gone."""
+
+class RecordFileState(_RecordFileState, metaclass=_RecordFileStateEnumTypeWrapper): ...
+
+RECORD_FILE_STATE_UNSPECIFIED: RecordFileState.ValueType  # 0
+RECORD_FILE_STATE_PENDING_UPLOAD: RecordFileState.ValueType  # 1
+"""Its URL is good, and nothing has been put there."""
+RECORD_FILE_STATE_UPLOADED: RecordFileState.ValueType  # 2
+"""It is there, and no import of it was started."""
+RECORD_FILE_STATE_QUEUED: RecordFileState.ValueType  # 3
+"""Its import waits, or is paused."""
+RECORD_FILE_STATE_VALIDATING: RecordFileState.ValueType  # 4
+"""It is being read."""
+RECORD_FILE_STATE_IMPORTING: RecordFileState.ValueType  # 5
+"""What was read is being merged."""
+RECORD_FILE_STATE_IMPORTED: RecordFileState.ValueType  # 6
+RECORD_FILE_STATE_IMPORTED_WITH_ERRORS: RecordFileState.ValueType  # 7
+"""Imported but for the rows that were rejected."""
+RECORD_FILE_STATE_FAILED: RecordFileState.ValueType  # 8
+RECORD_FILE_STATE_CANCELLED: RecordFileState.ValueType  # 9
+RECORD_FILE_STATE_EXPIRED: RecordFileState.ValueType  # 10
+"""Nothing was put there while its URL was good, or what was put there is gone."""
+Global___RecordFileState: _TypeAlias = RecordFileState  # noqa: Y015
 
 @_typing.final
 class GetImportRequest(_message.Message):
@@ -199,6 +269,7 @@ class RowError(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
+    RAW_FIELD_NUMBER: _builtins.int
     record_number: _builtins.int
     """Number of the item in the file, from 1."""
     position: _builtins.str
@@ -208,6 +279,8 @@ class RowError(_message.Message):
     message: _builtins.str
     value: _builtins.str
     """The offending text, cut."""
+    raw: _builtins.str
+    """The item as it stands in the file, of records only: the first 4,000 characters. The file of `GetReport` has all of it."""
     def __init__(
         self,
         *,
@@ -217,10 +290,11 @@ class RowError(_message.Message):
         code: _builtins.str = ...,
         message: _builtins.str = ...,
         value: _builtins.str = ...,
+        raw: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "message", b"message", "position", b"position", "record_number", b"record_number", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "message", b"message", "position", b"position", "raw", b"raw", "record_number", b"record_number", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -231,15 +305,19 @@ class GetReportRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     IMPORT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     import_id: _builtins.str
+    kind: Global___ReportKind.ValueType
+    """Unspecified: the table."""
     def __init__(
         self,
         *,
         import_id: _builtins.str = ...,
+        kind: Global___ReportKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "kind", b"kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -844,3 +922,196 @@ class Tag(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Tag: _TypeAlias = Tag  # noqa: Y015
+
+@_typing.final
+class ListRecordsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    BUCKET_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_SOURCE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    workspace: _builtins.str
+    """Id or name of the workspace, and its bucket; empty: the tenant's oldest, and its own."""
+    bucket_id: _builtins.str
+    entity_type: _builtins.str
+    data_source: _builtins.str
+    """Empty: all data sources of the entity type."""
+    page_size: _builtins.int
+    """1 to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        workspace: _builtins.str = ...,
+        bucket_id: _builtins.str = ...,
+        entity_type: _builtins.str = ...,
+        data_source: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_id", b"bucket_id", "data_source", b"data_source", "entity_type", b"entity_type", "page_size", b"page_size", "page_token", b"page_token", "workspace", b"workspace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecordsRequest: _TypeAlias = ListRecordsRequest  # noqa: Y015
+
+@_typing.final
+class ListRecordsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___Record]: ...
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[Global___Record] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecordsResponse: _TypeAlias = ListRecordsResponse  # noqa: Y015
+
+@_typing.final
+class Record(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_SOURCE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    entity_type: _builtins.str
+    data_source: _builtins.str
+    key: _builtins.str
+    """JSON array of the values of the primary key; a SHA-256 of it in hexadecimal when it has more than 255 characters."""
+    document: _builtins.str
+    """JSON object. As text, because numbers in it may have more digits than a double."""
+    import_id: _builtins.str
+    """The import that has inserted it."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        entity_type: _builtins.str = ...,
+        data_source: _builtins.str = ...,
+        key: _builtins.str = ...,
+        document: _builtins.str = ...,
+        import_id: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "data_source", b"data_source", "document", b"document", "entity_type", b"entity_type", "import_id", b"import_id", "key", b"key", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Record: _TypeAlias = Record  # noqa: Y015
+
+@_typing.final
+class GetRecordFileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_ID_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    BUCKET_ID_FIELD_NUMBER: _builtins.int
+    file_id: _builtins.str
+    workspace: _builtins.str
+    """As in ListRecordsRequest; a file of another workspace is NOT_FOUND. Empty: whichever of the tenant's it belongs to."""
+    bucket_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        file_id: _builtins.str = ...,
+        workspace: _builtins.str = ...,
+        bucket_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_id", b"bucket_id", "file_id", b"file_id", "workspace", b"workspace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRecordFileRequest: _TypeAlias = GetRecordFileRequest  # noqa: Y015
+
+@_typing.final
+class GetRecordFileResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def file(self) -> Global___RecordFile: ...
+    def __init__(
+        self,
+        *,
+        file: Global___RecordFile | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRecordFileResponse: _TypeAlias = GetRecordFileResponse  # noqa: Y015
+
+@_typing.final
+class RecordFile(_message.Message):
+    """A file of records with what is derived of it: nothing of `state` is stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DESCRIBED_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPLOAD_TIME_FIELD_NUMBER: _builtins.int
+    IMPORT_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """As StartRecordsImport takes it."""
+    file_name: _builtins.str
+    size_bytes: _builtins.int
+    """0 while it is not there."""
+    state: Global___RecordFileState.ValueType
+    @_builtins.property
+    def described(self) -> _upload_pb2.RecordFile: ...
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def upload_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        described: _upload_pb2.RecordFile | None = ...,
+        key: _builtins.str = ...,
+        file_name: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        state: Global___RecordFileState.ValueType = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        upload_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "described", b"described", "import", b"import", "upload_time", b"upload_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "described", b"described", "file_name", b"file_name", "import", b"import", "key", b"key", "size_bytes", b"size_bytes", "state", b"state", "upload_time", b"upload_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordFile: _TypeAlias = RecordFile  # noqa: Y015

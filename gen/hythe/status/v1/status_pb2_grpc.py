@@ -95,6 +95,16 @@ class StatusServiceStub:
                 request_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListTagsRequest.SerializeToString,
                 response_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListTagsResponse.FromString,
                 _registered_method=True)
+        self.ListRecords = channel.unary_unary(
+                '/hythe.status.v1.StatusService/ListRecords',
+                request_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListRecordsRequest.SerializeToString,
+                response_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListRecordsResponse.FromString,
+                _registered_method=True)
+        self.GetRecordFile = channel.unary_unary(
+                '/hythe.status.v1.StatusService/GetRecordFile',
+                request_serializer=hythe_dot_status_dot_v1_dot_status__pb2.GetRecordFileRequest.SerializeToString,
+                response_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.GetRecordFileResponse.FromString,
+                _registered_method=True)
 
 
 class StatusServiceServicer:
@@ -130,7 +140,7 @@ class StatusServiceServicer:
 
     def GetReport(self, request, context):
         """A URL of the full list of rejected items as CSV (or, for an undo, of all rows it has decided on), good for 5 minutes.
-        NOT_FOUND `NO_REPORT` when nothing was rejected or the report is not kept any more.
+        NOT_FOUND `NO_REPORT` when nothing was rejected, when there is none of that kind, or when it is not kept any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +186,20 @@ class StatusServiceServicer:
 
     def ListTags(self, request, context):
         """The tags that imports have brought, in their order. Who may see certain clients only is shown those in use there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRecords(self, request, context):
+        """Records of a workspace, in the order of data source and key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRecordFile(self, request, context):
+        """A file of records, and what has become of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -243,6 +267,16 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.ListTags,
                     request_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListTagsRequest.FromString,
                     response_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListTagsResponse.SerializeToString,
+            ),
+            'ListRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecords,
+                    request_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.ListRecordsRequest.FromString,
+                    response_serializer=hythe_dot_status_dot_v1_dot_status__pb2.ListRecordsResponse.SerializeToString,
+            ),
+            'GetRecordFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRecordFile,
+                    request_deserializer=hythe_dot_status_dot_v1_dot_status__pb2.GetRecordFileRequest.FromString,
+                    response_serializer=hythe_dot_status_dot_v1_dot_status__pb2.GetRecordFileResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -570,6 +604,60 @@ class StatusService:
             '/hythe.status.v1.StatusService/ListTags',
             hythe_dot_status_dot_v1_dot_status__pb2.ListTagsRequest.SerializeToString,
             hythe_dot_status_dot_v1_dot_status__pb2.ListTagsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.status.v1.StatusService/ListRecords',
+            hythe_dot_status_dot_v1_dot_status__pb2.ListRecordsRequest.SerializeToString,
+            hythe_dot_status_dot_v1_dot_status__pb2.ListRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRecordFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.status.v1.StatusService/GetRecordFile',
+            hythe_dot_status_dot_v1_dot_status__pb2.GetRecordFileRequest.SerializeToString,
+            hythe_dot_status_dot_v1_dot_status__pb2.GetRecordFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

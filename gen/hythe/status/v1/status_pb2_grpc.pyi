@@ -42,7 +42,7 @@ class StatusServiceStub:
     """Rejected items of an import in the order of the file; the first 1,000 are kept."""
     GetReport: _grpc.UnaryUnaryMultiCallable[_status_pb2.GetReportRequest, _status_pb2.GetReportResponse]
     """A URL of the full list of rejected items as CSV (or, for an undo, of all rows it has decided on), good for 5 minutes.
-    NOT_FOUND `NO_REPORT` when nothing was rejected or the report is not kept any more.
+    NOT_FOUND `NO_REPORT` when nothing was rejected, when there is none of that kind, or when it is not kept any more.
     """
     ListUndoItems: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListUndoItemsRequest, _status_pb2.ListUndoItemsResponse]
     """What an undo has removed, restored and kept, or with `dry_run` would; the first 1,000 of each action are kept."""
@@ -54,6 +54,10 @@ class StatusServiceStub:
     ListAssets: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListAssetsRequest, _status_pb2.ListAssetsResponse]
     ListTags: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListTagsRequest, _status_pb2.ListTagsResponse]
     """The tags that imports have brought, in their order. Who may see certain clients only is shown those in use there."""
+    ListRecords: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListRecordsRequest, _status_pb2.ListRecordsResponse]
+    """Records of a workspace, in the order of data source and key."""
+    GetRecordFile: _grpc.UnaryUnaryMultiCallable[_status_pb2.GetRecordFileRequest, _status_pb2.GetRecordFileResponse]
+    """A file of records, and what has become of it."""
 
 @_typing.type_check_only
 class StatusServiceAsyncStub(StatusServiceStub):
@@ -69,7 +73,7 @@ class StatusServiceAsyncStub(StatusServiceStub):
     """Rejected items of an import in the order of the file; the first 1,000 are kept."""
     GetReport: _aio.UnaryUnaryMultiCallable[_status_pb2.GetReportRequest, _status_pb2.GetReportResponse]  # type: ignore[assignment]
     """A URL of the full list of rejected items as CSV (or, for an undo, of all rows it has decided on), good for 5 minutes.
-    NOT_FOUND `NO_REPORT` when nothing was rejected or the report is not kept any more.
+    NOT_FOUND `NO_REPORT` when nothing was rejected, when there is none of that kind, or when it is not kept any more.
     """
     ListUndoItems: _aio.UnaryUnaryMultiCallable[_status_pb2.ListUndoItemsRequest, _status_pb2.ListUndoItemsResponse]  # type: ignore[assignment]
     """What an undo has removed, restored and kept, or with `dry_run` would; the first 1,000 of each action are kept."""
@@ -81,6 +85,10 @@ class StatusServiceAsyncStub(StatusServiceStub):
     ListAssets: _aio.UnaryUnaryMultiCallable[_status_pb2.ListAssetsRequest, _status_pb2.ListAssetsResponse]  # type: ignore[assignment]
     ListTags: _aio.UnaryUnaryMultiCallable[_status_pb2.ListTagsRequest, _status_pb2.ListTagsResponse]  # type: ignore[assignment]
     """The tags that imports have brought, in their order. Who may see certain clients only is shown those in use there."""
+    ListRecords: _aio.UnaryUnaryMultiCallable[_status_pb2.ListRecordsRequest, _status_pb2.ListRecordsResponse]  # type: ignore[assignment]
+    """Records of a workspace, in the order of data source and key."""
+    GetRecordFile: _aio.UnaryUnaryMultiCallable[_status_pb2.GetRecordFileRequest, _status_pb2.GetRecordFileResponse]  # type: ignore[assignment]
+    """A file of records, and what has become of it."""
 
 class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
     """The read side: imports, their errors, and what was imported. It writes nothing."""
@@ -123,7 +131,7 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.GetReportResponse, _abc.Awaitable[_status_pb2.GetReportResponse]]:
         """A URL of the full list of rejected items as CSV (or, for an undo, of all rows it has decided on), good for 5 minutes.
-        NOT_FOUND `NO_REPORT` when nothing was rejected or the report is not kept any more.
+        NOT_FOUND `NO_REPORT` when nothing was rejected, when there is none of that kind, or when it is not kept any more.
         """
 
     @_abc_1.abstractmethod
@@ -177,5 +185,21 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.ListTagsResponse, _abc.Awaitable[_status_pb2.ListTagsResponse]]:
         """The tags that imports have brought, in their order. Who may see certain clients only is shown those in use there."""
+
+    @_abc_1.abstractmethod
+    def ListRecords(
+        self,
+        request: _status_pb2.ListRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_pb2.ListRecordsResponse, _abc.Awaitable[_status_pb2.ListRecordsResponse]]:
+        """Records of a workspace, in the order of data source and key."""
+
+    @_abc_1.abstractmethod
+    def GetRecordFile(
+        self,
+        request: _status_pb2.GetRecordFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_pb2.GetRecordFileResponse, _abc.Awaitable[_status_pb2.GetRecordFileResponse]]:
+        """A file of records, and what has become of it."""
 
 def add_StatusServiceServicer_to_server(servicer: StatusServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hythe.options.v1 import options_pb2 as hythe_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1chythe/upload/v1/upload.proto\x12\x0fhythe.upload.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehythe/options/v1/options.proto\"L\n\x13\x43reateUploadRequest\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"L\n\x14\x43reateUploadResponse\x12\'\n\x06upload\x18\x01 \x01(\x0b\x32\x17.hythe.upload.v1.Upload\x12\x0b\n\x03url\x18\x02 \x01(\t\"n\n\x1c\x43reateMultipartUploadRequest\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x17\n\x0fpart_size_bytes\x18\x04 \x01(\x03\"H\n\x1d\x43reateMultipartUploadResponse\x12\'\n\x06upload\x18\x01 \x01(\x0b\x32\x17.hythe.upload.v1.Upload\"F\n\x10ListPartsRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x12\n\nfirst_part\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"L\n\x11ListPartsResponse\x12$\n\x05parts\x18\x01 \x03(\x0b\x32\x15.hythe.upload.v1.Part\x12\x11\n\tnext_part\x18\x02 \x01(\x05\"\x8a\x01\n\x04Part\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x10\n\x08uploaded\x18\x04 \x01(\x08\x12\x0b\n\x03url\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"-\n\x1e\x43ompleteMultipartUploadRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"J\n\x1f\x43ompleteMultipartUploadResponse\x12\'\n\x06upload\x18\x01 \x01(\x0b\x32\x17.hythe.upload.v1.Upload\"*\n\x1b\x41\x62ortMultipartUploadRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"\x1e\n\x1c\x41\x62ortMultipartUploadResponse\"\x1f\n\x10GetUploadRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"<\n\x11GetUploadResponse\x12\'\n\x06upload\x18\x01 \x01(\x0b\x32\x17.hythe.upload.v1.Upload\"\xed\x01\n\x06Upload\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08uploaded\x18\x05 \x01(\x08\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x17\n\x0fpart_size_bytes\x18\x07 \x01(\x03\x12\x12\n\npart_count\x18\x08 \x01(\x05\x12\x0e\n\x06sha256\x18\t \x01(\t2\xb9\x05\n\rUploadService\x12\x65\n\x0c\x43reateUpload\x12$.hythe.upload.v1.CreateUploadRequest\x1a%.hythe.upload.v1.CreateUploadResponse\"\x08\xa2\xbb\x18\x04\x08\x02 \x01\x12\x80\x01\n\x15\x43reateMultipartUpload\x12-.hythe.upload.v1.CreateMultipartUploadRequest\x1a..hythe.upload.v1.CreateMultipartUploadResponse\"\x08\xa2\xbb\x18\x04\x08\x02 \x01\x12Z\n\tListParts\x12!.hythe.upload.v1.ListPartsRequest\x1a\".hythe.upload.v1.ListPartsResponse\"\x06\xa2\xbb\x18\x02\x08\x02\x12\x86\x01\n\x17\x43ompleteMultipartUpload\x12/.hythe.upload.v1.CompleteMultipartUploadRequest\x1a\x30.hythe.upload.v1.CompleteMultipartUploadResponse\"\x08\xa2\xbb\x18\x04\x08\x02 \x01\x12}\n\x14\x41\x62ortMultipartUpload\x12,.hythe.upload.v1.AbortMultipartUploadRequest\x1a-.hythe.upload.v1.AbortMultipartUploadResponse\"\x08\xa2\xbb\x18\x04\x08\x02 \x01\x12Z\n\tGetUpload\x12!.hythe.upload.v1.GetUploadRequest\x1a\".hythe.upload.v1.GetUploadResponse\"\x06\xa2\xbb\x18\x02\x08\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1chythe/upload/v1/upload.proto\x12\x0fhythe.upload.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehythe/options/v1/options.proto\"~\n\x13\x43reateUploadRequest\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x30\n\x0brecord_file\x18\x04 \x01(\x0b\x32\x1b.hythe.upload.v1.RecordFile\"\xdb\x01\n\nRecordFile\x12\x0f\n\x07\x66ile_id\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x11\n\tbucket_id\x18\x03 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x04 \x01(\t\x12\x0e\n\x06\x66older\x18\x05 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x11\n\taction_id\x18\t \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\"L\n\x14\x43reateUploadResponse\x12\'\n\x06upload\x18\x01 \x01(\x0b\x32\x17.hythe.upload.v1.Upload\x12\x0b\n\x03url\x18\x02 \x01(\t\"n\n\x1c\x43reateMultipartUploadRequest\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x17\n\x0fpart_size_bytes\x18\x04 \x01(\x03\"H\n\x1d\x43reateMultipartUploadResponse\x12\'\n\x06upload\x18\x01 \x01(\x0b\x32\x17.hythe.upload.v1.Upload\"F\n\x10ListPartsRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x12\n\nfirst_part\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"L\n\x11ListPartsResponse\x12$\n\x05parts\x18\x01 \x03(\x0b\x32\x15.hythe.upload.v1.Part\x12\x11\n\tnext_part\x18\x02 \x01(\x05\"\x8a\x01\n\x04Part\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x10\n\x08uploaded\x18\x04 \x01(\x08\x12\x0b\n\x03url\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"-\n\x1e\x43ompleteMultipartUploadRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"J\n\x1f\x43ompleteMultipartUploadResponse\x12\'\n\x06upload\x18\x01 \x01(\x0b\x32\x17.hythe.upload.v1.Upload\"*\n\x1b\x41\x62ortMultipartUploadRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"\x1e\n\x1c\x41\x62ortMultipartUploadResponse\"\x1f\n\x10GetUploadRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"<\n\x11GetUploadResponse\x12\'\n\x06upload\x18\x01 \x01(\x0b\x32\x17.hythe.upload.v1.Upload\"\x9f\x02\n\x06Upload\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08uploaded\x18\x05 \x01(\x08\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x17\n\x0fpart_size_bytes\x18\x07 \x01(\x03\x12\x12\n\npart_count\x18\x08 \x01(\x05\x12\x0e\n\x06sha256\x18\t \x01(\t\x12\x30\n\x0brecord_file\x18\n \x01(\x0b\x32\x1b.hythe.upload.v1.RecordFile2\xb9\x05\n\rUploadService\x12\x65\n\x0c\x43reateUpload\x12$.hythe.upload.v1.CreateUploadRequest\x1a%.hythe.upload.v1.CreateUploadResponse\"\x08\xa2\xbb\x18\x04\x08\x02 \x01\x12\x80\x01\n\x15\x43reateMultipartUpload\x12-.hythe.upload.v1.CreateMultipartUploadRequest\x1a..hythe.upload.v1.CreateMultipartUploadResponse\"\x08\xa2\xbb\x18\x04\x08\x02 \x01\x12Z\n\tListParts\x12!.hythe.upload.v1.ListPartsRequest\x1a\".hythe.upload.v1.ListPartsResponse\"\x06\xa2\xbb\x18\x02\x08\x02\x12\x86\x01\n\x17\x43ompleteMultipartUpload\x12/.hythe.upload.v1.CompleteMultipartUploadRequest\x1a\x30.hythe.upload.v1.CompleteMultipartUploadResponse\"\x08\xa2\xbb\x18\x04\x08\x02 \x01\x12}\n\x14\x41\x62ortMultipartUpload\x12,.hythe.upload.v1.AbortMultipartUploadRequest\x1a-.hythe.upload.v1.AbortMultipartUploadResponse\"\x08\xa2\xbb\x18\x04\x08\x02 \x01\x12Z\n\tGetUpload\x12!.hythe.upload.v1.GetUploadRequest\x1a\".hythe.upload.v1.GetUploadResponse\"\x06\xa2\xbb\x18\x02\x08\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,34 +46,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOADSERVICE'].methods_by_name['AbortMultipartUpload']._serialized_options = b'\242\273\030\004\010\002 \001'
   _globals['_UPLOADSERVICE'].methods_by_name['GetUpload']._loaded_options = None
   _globals['_UPLOADSERVICE'].methods_by_name['GetUpload']._serialized_options = b'\242\273\030\002\010\002'
-  _globals['_CREATEUPLOADREQUEST']._serialized_start=114
-  _globals['_CREATEUPLOADREQUEST']._serialized_end=190
-  _globals['_CREATEUPLOADRESPONSE']._serialized_start=192
-  _globals['_CREATEUPLOADRESPONSE']._serialized_end=268
-  _globals['_CREATEMULTIPARTUPLOADREQUEST']._serialized_start=270
-  _globals['_CREATEMULTIPARTUPLOADREQUEST']._serialized_end=380
-  _globals['_CREATEMULTIPARTUPLOADRESPONSE']._serialized_start=382
-  _globals['_CREATEMULTIPARTUPLOADRESPONSE']._serialized_end=454
-  _globals['_LISTPARTSREQUEST']._serialized_start=456
-  _globals['_LISTPARTSREQUEST']._serialized_end=526
-  _globals['_LISTPARTSRESPONSE']._serialized_start=528
-  _globals['_LISTPARTSRESPONSE']._serialized_end=604
-  _globals['_PART']._serialized_start=607
-  _globals['_PART']._serialized_end=745
-  _globals['_COMPLETEMULTIPARTUPLOADREQUEST']._serialized_start=747
-  _globals['_COMPLETEMULTIPARTUPLOADREQUEST']._serialized_end=792
-  _globals['_COMPLETEMULTIPARTUPLOADRESPONSE']._serialized_start=794
-  _globals['_COMPLETEMULTIPARTUPLOADRESPONSE']._serialized_end=868
-  _globals['_ABORTMULTIPARTUPLOADREQUEST']._serialized_start=870
-  _globals['_ABORTMULTIPARTUPLOADREQUEST']._serialized_end=912
-  _globals['_ABORTMULTIPARTUPLOADRESPONSE']._serialized_start=914
-  _globals['_ABORTMULTIPARTUPLOADRESPONSE']._serialized_end=944
-  _globals['_GETUPLOADREQUEST']._serialized_start=946
-  _globals['_GETUPLOADREQUEST']._serialized_end=977
-  _globals['_GETUPLOADRESPONSE']._serialized_start=979
-  _globals['_GETUPLOADRESPONSE']._serialized_end=1039
-  _globals['_UPLOAD']._serialized_start=1042
-  _globals['_UPLOAD']._serialized_end=1279
-  _globals['_UPLOADSERVICE']._serialized_start=1282
-  _globals['_UPLOADSERVICE']._serialized_end=1979
+  _globals['_CREATEUPLOADREQUEST']._serialized_start=144
+  _globals['_CREATEUPLOADREQUEST']._serialized_end=270
+  _globals['_RECORDFILE']._serialized_start=273
+  _globals['_RECORDFILE']._serialized_end=492
+  _globals['_CREATEUPLOADRESPONSE']._serialized_start=494
+  _globals['_CREATEUPLOADRESPONSE']._serialized_end=570
+  _globals['_CREATEMULTIPARTUPLOADREQUEST']._serialized_start=572
+  _globals['_CREATEMULTIPARTUPLOADREQUEST']._serialized_end=682
+  _globals['_CREATEMULTIPARTUPLOADRESPONSE']._serialized_start=684
+  _globals['_CREATEMULTIPARTUPLOADRESPONSE']._serialized_end=756
+  _globals['_LISTPARTSREQUEST']._serialized_start=758
+  _globals['_LISTPARTSREQUEST']._serialized_end=828
+  _globals['_LISTPARTSRESPONSE']._serialized_start=830
+  _globals['_LISTPARTSRESPONSE']._serialized_end=906
+  _globals['_PART']._serialized_start=909
+  _globals['_PART']._serialized_end=1047
+  _globals['_COMPLETEMULTIPARTUPLOADREQUEST']._serialized_start=1049
+  _globals['_COMPLETEMULTIPARTUPLOADREQUEST']._serialized_end=1094
+  _globals['_COMPLETEMULTIPARTUPLOADRESPONSE']._serialized_start=1096
+  _globals['_COMPLETEMULTIPARTUPLOADRESPONSE']._serialized_end=1170
+  _globals['_ABORTMULTIPARTUPLOADREQUEST']._serialized_start=1172
+  _globals['_ABORTMULTIPARTUPLOADREQUEST']._serialized_end=1214
+  _globals['_ABORTMULTIPARTUPLOADRESPONSE']._serialized_start=1216
+  _globals['_ABORTMULTIPARTUPLOADRESPONSE']._serialized_end=1246
+  _globals['_GETUPLOADREQUEST']._serialized_start=1248
+  _globals['_GETUPLOADREQUEST']._serialized_end=1279
+  _globals['_GETUPLOADRESPONSE']._serialized_start=1281
+  _globals['_GETUPLOADRESPONSE']._serialized_end=1341
+  _globals['_UPLOAD']._serialized_start=1344
+  _globals['_UPLOAD']._serialized_end=1631
+  _globals['_UPLOADSERVICE']._serialized_start=1634
+  _globals['_UPLOADSERVICE']._serialized_end=2331
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -26,26 +27,90 @@ class CreateUploadRequest(_message.Message):
     FILE_NAME_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    RECORD_FILE_FIELD_NUMBER: _builtins.int
     file_name: _builtins.str
     """The file's name as the client knows it, 1 to 255 characters. Kept as metadata; the key holds a cleaned form."""
     size_bytes: _builtins.int
     """Size in bytes when known, else 0. A size above the tenant's limit is refused here."""
     sha256: _builtins.str
     """Lower-case hexadecimal SHA-256 of the bytes, or empty. Imports of the file check it."""
+    @_builtins.property
+    def record_file(self) -> Global___RecordFile:
+        """For a file of records: where it belongs, and what is to be known of it."""
+
     def __init__(
         self,
         *,
         file_name: _builtins.str = ...,
         size_bytes: _builtins.int = ...,
         sha256: _builtins.str = ...,
+        record_file: Global___RecordFile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_file", b"record_file"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_name", b"file_name", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_name", b"file_name", "record_file", b"record_file", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateUploadRequest: _TypeAlias = CreateUploadRequest  # noqa: Y015
+
+@_typing.final
+class RecordFile(_message.Message):
+    """A file of records of a workspace. Texts may have 255 characters where nothing else is said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_ID_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    BUCKET_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
+    FOLDER_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    file_id: _builtins.str
+    """Set by the server: how the file is named to the AppFile API, and to StartRecordsImport."""
+    workspace: _builtins.str
+    """Id or name of the workspace, and its bucket; empty: the tenant's oldest, and its own. Answered: the id."""
+    bucket_id: _builtins.str
+    entity_type: _builtins.str
+    folder: _builtins.str
+    category: _builtins.str
+    action_id: _builtins.str
+    """What the caller follows the action by; empty: the server makes one."""
+    description: _builtins.str
+    """Up to 4,000 characters."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 100."""
+
+    @_builtins.property
+    def metadata(self) -> _struct_pb2.Struct:
+        """At most 16 KiB of JSON."""
+
+    def __init__(
+        self,
+        *,
+        file_id: _builtins.str = ...,
+        workspace: _builtins.str = ...,
+        bucket_id: _builtins.str = ...,
+        entity_type: _builtins.str = ...,
+        folder: _builtins.str = ...,
+        category: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        metadata: _struct_pb2.Struct | None = ...,
+        action_id: _builtins.str = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "bucket_id", b"bucket_id", "category", b"category", "description", b"description", "entity_type", b"entity_type", "file_id", b"file_id", "folder", b"folder", "metadata", b"metadata", "tags", b"tags", "workspace", b"workspace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordFile: _TypeAlias = RecordFile  # noqa: Y015
 
 @_typing.final
 class CreateUploadResponse(_message.Message):
@@ -337,6 +402,7 @@ class Upload(_message.Message):
     PART_SIZE_BYTES_FIELD_NUMBER: _builtins.int
     PART_COUNT_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    RECORD_FILE_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """`<cuid>/<safe file name>`; names the file when an import is created."""
     file_name: _builtins.str
@@ -354,6 +420,10 @@ class Upload(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the URL stops working."""
 
+    @_builtins.property
+    def record_file(self) -> Global___RecordFile:
+        """Answered by CreateUpload, where the request had one."""
+
     def __init__(
         self,
         *,
@@ -366,10 +436,11 @@ class Upload(_message.Message):
         part_size_bytes: _builtins.int = ...,
         part_count: _builtins.int = ...,
         sha256: _builtins.str = ...,
+        record_file: Global___RecordFile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "record_file", b"record_file"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "file_name", b"file_name", "key", b"key", "part_count", b"part_count", "part_size_bytes", b"part_size_bytes", "sha256", b"sha256", "size_bytes", b"size_bytes", "uploaded", b"uploaded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "file_name", b"file_name", "key", b"key", "part_count", b"part_count", "part_size_bytes", b"part_size_bytes", "record_file", b"record_file", "sha256", b"sha256", "size_bytes", b"size_bytes", "uploaded", b"uploaded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

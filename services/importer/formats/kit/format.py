@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
+from services.importer.targets.records.demands import Demands
+
 
 class ByteStream(Protocol):
     """The bytes of one input, once, forward only."""
@@ -50,19 +52,23 @@ class DamagedFile(Exception):
 
 
 class RecordError(Exception):
-    """One item cannot be used; the import goes on. `value` is the offending text: the engine cuts and redacts it."""
+    """One item cannot be used; the import goes on. `value` is the offending text: the engine cuts and redacts it.
 
-    def __init__(self, code: str, field: str, message: str, value: str = "") -> None:
+    `raw` is the whole item as it stands in the file, where a file of the rejected items is to be made (1 MiB at most).
+    """
+
+    def __init__(self, code: str, field: str, message: str, value: str = "", raw: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.field = field
         self.message = message
         self.value = value
+        self.raw = raw
 
 
-Syntax = Literal["xml", "json", "csv", "html"]
+Syntax = Literal["xml", "json", "csv", "html", "cc5"]
 
-FINDINGS = "findings"
+FINDINGS, RECORDS = "findings", "records"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +77,12 @@ class Format:
 
     `title` is what a file of it is called in messages ("a Nessus report"). `family` is the tool family of finding
     identity; formats of one tool share it. `sources` are the public names that bring such a file into a report,
-    `asset_sources` those that bring client assets without one.
+    `asset_sources` those that bring client assets without one, `record_sources` records of a workspace.
 
     `sniff` sees the first 4,096 bytes (fewer when the file is shorter). `walk` raises `WrongFormat` before its first
     item or `DamagedFile` at any time; a file cut short is always `DamagedFile` where the syntax has an end (a table
-    has none: there it is where the cut shows). `read` maps one raw item to records, or raises `RecordError`.
+    has none: there it is where the cut shows). `read` maps one raw item to records, or raises `RecordError`. `adapt`
+    gives the same format for a job that asks more of its file.
     """
 
     name: str
@@ -85,7 +92,9 @@ class Format:
     extensions: tuple[str, ...]
     sources: tuple[str, ...] = ()
     asset_sources: tuple[str, ...] = ()
+    record_sources: tuple[str, ...] = ()
     target: str = FINDINGS
     sniff: Callable[[bytes], bool]
     walk: Callable[[ByteStream], Iterator[Item]]
     read: Callable[[Any], Iterable[Any]]
+    adapt: Callable[[Demands], Format] | None = None

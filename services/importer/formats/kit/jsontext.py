@@ -46,7 +46,8 @@ class JsonText:
     Raises `DamagedFile`: `TRUNCATED`, `MALFORMED_JSON`, `TOO_DEEP`, `RECORD_TOO_LARGE`.
     """
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, decoder: json.JSONDecoder = _DECODER) -> None:
+        self._decoder = decoder
         self._source = Utf8Blocks(stream)
         self._parts: Iterator[str] = map(self._decoded, self._source)
         self.notes: list[Note] = self._source.notes
@@ -101,11 +102,11 @@ class JsonText:
         return name
 
     def value(self) -> Any:
-        """The value that begins here: dict, list, str, bool or None; a number is a str."""
+        """The value that begins here: dict, list, str, bool or None; a number is a str, unless `decoder` makes more."""
         opening = self.peek()
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
+                value, end = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 self._grow(error)
             except RecursionError:

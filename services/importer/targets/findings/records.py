@@ -14,6 +14,21 @@ from typing import ClassVar
 
 import msgspec
 
+from services.importer.targets.record import Caution, Record
+
+__all__ = [
+    "AffectedAsset",
+    "Asset",
+    "Caution",
+    "Evidence",
+    "Finding",
+    "FindingsRecord",
+    "Port",
+    "Record",
+    "Score",
+    "Severity",
+]
+
 
 class Severity(IntEnum):
     """PlexTrac's `sev`: 0 is the worst (published finding object, v2.6.7)."""
@@ -23,15 +38,6 @@ class Severity(IntEnum):
     MEDIUM = 2
     LOW = 3
     INFORMATIONAL = 4
-
-
-class Record(msgspec.Struct, frozen=True, array_like=True, tag_field="record", tag=True, gc=False):
-    """Base of all records. Encoded as an array whose first element is the class name.
-
-    A definition may be given many times, as the same object; it is sent once. Everything else is sent each time.
-    """
-
-    IS_DEFINITION: ClassVar[bool] = False
 
 
 class Score(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -85,7 +91,7 @@ class Finding(Record, frozen=True):
     cves: tuple[str, ...] = ()
     cwes: tuple[int, ...] = ()
     scores: tuple[Score, ...] = ()
-    fields: dict[str, str] = {}
+    fields: dict[str, str] = {}  # noqa: RUF012  (msgspec copies it for each instance)
     tags: tuple[str, ...] = ()
 
 
@@ -126,13 +132,6 @@ class AffectedAsset(Record, frozen=True):
     parameters: tuple[str, ...] = ()
     notes: str = ""
     evidence: tuple[Evidence, ...] = ()
-
-
-class Caution(Record, frozen=True):
-    """Something a person should know that costs no record: a value that was cut, a column that was not known."""
-
-    code: str
-    message: str
 
 
 FindingsRecord = Finding | Asset | AffectedAsset | Caution

@@ -31,6 +31,7 @@ class FindingsStager:
         self._tally = tally
         self._rows: dict[Table, list[tuple[Any, ...]]] = {}
         self.weight = 0
+        self.facts: Mapping[str, Any] = {}
         self._clear()
 
     def _clear(self) -> None:

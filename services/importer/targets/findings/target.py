@@ -9,7 +9,7 @@ from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.importer.engine.statements import Statements
-from services.importer.engine.target import Job, Outcomes, Step, Tally
+from services.importer.engine.target import ErrorFile, Job, Outcomes, Step, Tally
 from services.importer.targets.findings.actions import NOTHING_APPLIED, Applied, apply_actions
 from services.importer.targets.findings.merge import TEMPLATES, Merge, begin, lock
 from services.importer.targets.findings.merge_affected import merge_affected, merge_evidence
@@ -30,10 +30,15 @@ class FindingsTarget:
     templates: Sequence[Table] = TEMPLATES
     merge_steps = 5
     undo_kinds = UNDO_KINDS
+    error_file: ErrorFile | None = None
 
     def reads_assets(self, job: Job) -> bool:
         """An import without a report is one of assets."""
         return job.report_id is None
+
+    async def demands(self, connection: AsyncConnection, job: Job) -> None:
+        """None: a scan is read in one way."""
+        del connection, job
 
     def stager(self, job: Job, tally: Tally) -> FindingsStager:
         """A stager that counts into `tally`."""

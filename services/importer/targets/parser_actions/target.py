@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schema import staging
 from services.importer.engine.statements import Statements
-from services.importer.engine.target import Job, Outcomes, Step, Tally
+from services.importer.engine.target import ErrorFile, Job, Outcomes, Step, Tally
 from services.importer.engine.undo_kinds import UndoKind
 from services.importer.model import ActionCode, TargetName
 from services.importer.targets.findings.merge import lock
@@ -49,11 +49,16 @@ class ParserActionsTarget:
     templates: Sequence[Table] = (staging.findings,)
     merge_steps = 1
     undo_kinds: Sequence[UndoKind] = ()
+    error_file: ErrorFile | None = None
 
     def reads_assets(self, job: Job) -> bool:
         """Never: an asset has no action."""
         del job
         return False
+
+    async def demands(self, connection: AsyncConnection, job: Job) -> None:
+        """None: a scan is read in one way."""
+        del connection, job
 
     def stager(self, job: Job, tally: Tally) -> DefinitionStager:
         """A stager that counts into `tally`."""

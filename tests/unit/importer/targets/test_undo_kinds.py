@@ -4,15 +4,17 @@ import pytest
 from sqlalchemy import Table
 
 from schema import findings as tables
+from services.importer.engine.target import Target
 from services.importer.engine.undo_kinds import UndoKind
 from services.importer.targets.findings.target import FindingsTarget
+from services.importer.targets.records.target import RecordsTarget
 
-TARGETS = [FindingsTarget()]
+TARGETS: list[Target] = [FindingsTarget(), RecordsTarget()]
 KINDS = [kind for target in TARGETS for kind in target.undo_kinds]
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
-def test_children_come_before_their_parents(target: FindingsTarget) -> None:
+def test_children_come_before_their_parents(target: Target) -> None:
     order = [kind.kind for kind in target.undo_kinds]
     for kind in target.undo_kinds:
         for parent in kind.parents.values():

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.formats.golden import DATA
+from tests.unit.cli.conftest import Terminal
+
+SAMPLES = DATA / "cc5"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "families.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["name", "entityId", "disabled", "size"])
+        rows.writerow(["Garcia | Lee", "F1", "true", "4"])
+        rows.writerow(["two\r\nlines", "F2", "0", ""])
+    return path
+
+
+def made(terminal: Terminal, table: Path, *options: str) -> tuple[int, str]:
+    base = ("cc5", "from-csv", table, "--entity", "wks_family", "--datasource", "cc-family", "--key", "entityId")
+    return terminal.run(*base, *options).exit_code, table.with_suffix(".cc5txt").read_bytes().decode()
+
+
+def test_a_sound_file_is_told_with_status_0(terminal: Terminal) -> None:
+    done = terminal.run("cc5", "lint", SAMPLES / "one-family.cc5txt")
+    assert done.exit_code == 0
+    assert "2 rows 10, 1 rows 90, all of use" in done.stdout
+
+
+def test_the_json_form_is_checked_as_well(terminal: Terminal) -> None:
+    done = terminal.run("cc5", "lint", SAMPLES / "one-family.json", "--json")
+    assert (done.exit_code, done.json["upserts"], done.json["deletes"]) == (0, 2, 1)
+    assert done.json["header"]["reference_id"] == "ref-0001"
+
+
+def test_rows_that_cannot_be_used_are_listed_with_status_1(terminal: Terminal) -> None:
+    done = terminal.run("cc5", "lint", SAMPLES / "rows-that-cannot-be-used.cc5txt", "--no-schemas", "--show", 3)
+    assert done.exit_code == 1
+    assert "FIELD_COUNT_MISMATCH" in done.stdout
+    assert "KEY_MISSING" in done.stdout
+    assert "and 17 more" in done.stdout
+
+
+def test_json_counts_all_errors_and_shows_no_secret(terminal: Terminal) -> None:
+    done = terminal.run("cc5", "lint", SAMPLES / "rows-that-cannot-be-used.cc5txt", "--no-schemas", "--json")
+    assert done.exit_code == 1
+    assert done.json["rejected"] == sum(done.json["codes"].values()) == len(done.json["errors"]) == 20
+    assert done.json["errors"][0] == {
+        "line": 6,
+        "column": "",
+        "code": "FIELD_COUNT_MISMATCH",
+        "message": "The row has 3 values where 11 are declared.",
+        "value": "10|Too few|F2|1",
+    }
+    assert [each["value"] for each in done.json["errors"] if each["column"] == "apiToken"] == ["[redacted]"]
+    assert [each["code"] for each in done.json["warnings"]] == ["COLUMN_RESERVED", "KEY_NOT_FIRST"]
+
+
+def test_a_file_that_would_be_refused_says_why(terminal: Terminal, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.cc5txt"
+    cut.write_bytes((SAMPLES / "one-family.cc5txt").read_bytes()[:-6])
+    done = terminal.run("cc5", "lint", cut, "--json")
+    assert (done.exit_code, done.json["refused"]["code"]) == (1, "FOOTER_MISSING")
+    assert terminal.run("cc5", "lint", cut, "--no-footer").exit_code == 0
+
+
+def test_a_file_of_another_kind_is_wrong_usage(terminal: Terminal, scan: Path) -> None:
+    done = terminal.run("cc5", "lint", scan)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "a.nessus" in done.stderr
+
+
+def test_the_published_schema_is_asked_for(terminal: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "one.cc5txt"
+    path.write_text("00|A|cc5|2026|r\n01|wks_family|w|b|cc-family|upsert\n02|entityId\n03|entityId\n10|F1\n99|1\n")
+    assert terminal.run("cc5", "lint", path, "--json").json["refused"]["code"] == "HEADER_COLUMN_MISSING"
+    assert terminal.run("cc5", "lint", path, "--no-schemas").exit_code == 0
+
+
+def test_a_table_becomes_a_file_whose_footer_is_right(terminal: Terminal, table: Path) -> None:
+    status, text = made(terminal, table, "--type", "disabled=bool", "--type", "size=number", "--reference", "ref-9")
+    assert status == 0
+    lines = text.splitlines()
+    assert lines[0].startswith("00||cc5|20")
+    assert lines[0].endswith("|ref-9")
+    assert lines[1:6] == [
+        "01|wks_family|||cc-family|upsert",
+        "02|entityId",
+        "03|entityId: string|name: string|disabled: bool|size: number",
+        "10|F1|Garcia #/# Lee|true|4",
+        "10|F2|two#Enter#lines|0|",
+    ]
+    before = text[: text.index("99|")].encode()
+    assert lines[6] == f"99|2|sha256:{hashlib.sha256(before).hexdigest()}"
+
+
+def test_cells_that_do_not_come_back_are_listed(terminal: Terminal, table: Path) -> None:
+    with table.open("a", newline="") as file:
+        csv.writer(file).writerows(
+            [["#/#", "F3", "0", ""], ["half\nan end", "F4", "0", ""], ["#Enter#", "F5", "0", ""]]
+        )
+    command = ("cc5", "from-csv", table, "--entity", "wks_family", "--datasource", "cc-family", "--key", "entityId")
+    done = terminal.run(*command, "--type", "disabled=bool", "--json")
+    assert (done.json["rows"], done.json["upserts"], done.json["unwritable"]) == (5, 5, 3)
+    assert [cell["column"] for cell in done.json["unwritable_cells"]] == ["name"] * 3
+
+
+def test_what_comes_back_is_what_was_in_the_table(terminal: Terminal, tmp_path: Path) -> None:
+    rng = random.Random(4)
+    cells = ["|".join(rng.choices(("a", "é", "\r\n", '"', "#", "", "||", ","), k=4)) for _ in range(200)]
+    table = tmp_path / "many.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([["k", "v"], *([str(number), cell] for number, cell in enumerate(cells))])
+    command = ("cc5", "from-csv", table, "--entity", "e", "--datasource", "d", "--key", "k")
+    assert terminal.run(*command).exit_code == 0
+    found = [line.split("|") for line in table.with_suffix(".cc5txt").read_bytes().decode().split("\n")[4:-2]]
+    assert [each[2].replace("#/#", "|").replace("#Enter#", "\r\n") for each in found] == cells
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--key", "nobody"), "no column 'nobody'"),
+        (("--key", "entityId", "--type", "size"), "COLUMN=TYPE"),
+        (("--key", "entityId", "--delimiter", "::"), "one character"),
+    ],
+)
+def test_a_wrong_order_makes_no_file(terminal: Terminal, table: Path, options: tuple[str, ...], told: str) -> None:
+    done = terminal.run("cc5", "from-csv", table, "--entity", "e", "--datasource", "d", *options)
+    assert done.exit_code == 2
+    assert told in done.stderr
+    assert list(table.parent.glob("*.cc5txt*")) == []
+
+
+def test_a_row_of_another_length_makes_no_file(terminal: Terminal, table: Path) -> None:
+    with table.open("a") as file:
+        file.write("one,two\n")
+    done = terminal.run("cc5", "from-csv", table, "--entity", "e", "--datasource", "d", "--key", "entityId", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["error"]["message"][:6]) == (1, "Line 5")
+    assert [path.name for path in table.parent.iterdir() if path.is_file()] == ["families.csv"]
+
+
+def test_a_file_that_is_there_is_kept_unless_it_is_forced(terminal: Terminal, table: Path) -> None:
+    _, first = made(terminal, table, "--reference", "one")
+    status, kept = made(terminal, table, "--reference", "two")
+    assert (status, kept) == (2, first)
+    assert "two" in made(terminal, table, "--reference", "two", "--force")[1]
+    done = terminal.run(
+        *("cc5", "from-csv", table, "--entity", "e", "--datasource", "d", "--key", "entityId", "--force"),
+        *("--out", table),
+    )
+    assert done.exit_code == 2
