@@ -11,8 +11,9 @@ FINDINGS, ASSETS = "findings", "assets"
 
 
 def source_list(sources: Iterable[importer_pb2.Source]) -> dict[str, Any]:
-    """The answer of `GET /api/v2/sources`."""
-    return {"status": "success", "sources": [_source(each) for each in sources]}
+    """The answer of `GET /api/v2/sources`, without those that bring neither findings nor assets."""
+    ours = [each for each in sources if each.brings_findings or each.brings_assets]
+    return {"status": "success", "sources": [_source(each) for each in ours]}
 
 
 def detected_sources(detection: importer_pb2.DetectSourceResponse) -> dict[str, Any]:

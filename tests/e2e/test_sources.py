@@ -21,7 +21,7 @@ GOLDEN, TEMPLATE = ".jsonl", ".template"
 
 
 def samples() -> list[Path]:
-    families = sorted({each.family for each in FORMATS})
+    families = sorted({each.family for each in FORMATS if each.target == "findings"})
     found = [path for family in families for path in sorted((DATA / family).glob("*"))]
     return [path for path in found if path.is_file() and path.suffix not in {GOLDEN, TEMPLATE}]
 

@@ -65,7 +65,9 @@ def test_huge_values_in_every_place_are_bounded(format_: Format) -> None:
 @BOUNDED
 @given(data=st.binary(max_size=300))
 def test_any_bytes_end_in_an_outcome_of_the_contract(format_: Format, data: bytes) -> None:
-    assert result(format_, data)[1]
+    items, refused = result(format_, data)
+    # A table may be a header alone.
+    assert refused or (format_.syntax == "csv" and not items)
 
 
 @EACH

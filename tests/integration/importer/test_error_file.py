@@ -148,7 +148,7 @@ async def test_a_header_that_cannot_be_read_leaves_none(desk: Desk) -> None:
 
 
 async def test_an_attempt_that_goes_on_writes_the_same_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = sync_file("".join(f"10|F{n}|{'x' * 100}|{'y' if n % 100 else 1}\n" for n in range(10_000)), 10_000)
+    data = sync_file("".join(f"10|F{n}|{'x' * 100}|{'y' if n % 100 else 1}\n" for n in range(40_000)), 40_000)
     whole = await desk.error_file(await desk.imported(data))
     assert whole is not None
     drained, draining = await desk.triggered(data), asyncio.Event()
@@ -160,7 +160,7 @@ async def test_an_attempt_that_goes_on_writes_the_same_file(desk: Desk, monkeypa
         after_reply(patched, 3, drain)
         assert await desk.bench.attempt(drained, draining, chunk_records=100) is Ending.DRAINED
     staged = await desk.bench.engine.value("SELECT ordinal FROM staging.checkpoints")
-    assert 1 < staged < 10_000
+    assert 1 < staged < 40_000
     assert await desk.bench.attempt(drained) is Ending.SUCCEEDED
     assert await desk.error_file(drained) == whole
 

@@ -27,7 +27,7 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from hythe.options.v1 import options_pb2 as hythe_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hythe/upload/v1/unmeasured.proto\x12\x0fhythe.upload.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1ehythe/options/v1/options.proto\"D\n\x0ePutFileRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"\x1f\n\x0fPutFileResponse\x12\x0c\n\x04\x65tag\x18\x01 \x01(\t2\x99\x01\n\x17UnmeasuredUploadService\x12~\n\x07PutFile\x12\x1f.hythe.upload.v1.PutFileRequest\x1a .hythe.upload.v1.PutFileResponse\".\xa2\xbb\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\"\x1a\x17/cloud/uploads/{key=**}:\x07\x63ontent(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hythe/upload/v1/unmeasured.proto\x12\x0fhythe.upload.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1ehythe/options/v1/options.proto\"D\n\x0ePutFileRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"\x1f\n\x0fPutFileResponse\x12\x0c\n\x04\x65tag\x18\x01 \x01(\t2\x9c\x01\n\x17UnmeasuredUploadService\x12\x80\x01\n\x07PutFile\x12\x1f.hythe.upload.v1.PutFileRequest\x1a .hythe.upload.v1.PutFileResponse\"0\xa2\xbb\x18\x02\x10\x01\x82\xd3\xe4\x93\x02$\x1a\x19/cloud/uploads/{key=*/**}:\x07\x63ontent(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,11 +35,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hythe.upload.v1.unmeasured_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_UNMEASUREDUPLOADSERVICE'].methods_by_name['PutFile']._loaded_options = None
-  _globals['_UNMEASUREDUPLOADSERVICE'].methods_by_name['PutFile']._serialized_options = b'\242\273\030\002\020\001\202\323\344\223\002\"\032\027/cloud/uploads/{key=**}:\007content'
+  _globals['_UNMEASUREDUPLOADSERVICE'].methods_by_name['PutFile']._serialized_options = b'\242\273\030\002\020\001\202\323\344\223\002$\032\031/cloud/uploads/{key=*/**}:\007content'
   _globals['_PUTFILEREQUEST']._serialized_start=142
   _globals['_PUTFILEREQUEST']._serialized_end=210
   _globals['_PUTFILERESPONSE']._serialized_start=212
   _globals['_PUTFILERESPONSE']._serialized_end=243
   _globals['_UNMEASUREDUPLOADSERVICE']._serialized_start=246
-  _globals['_UNMEASUREDUPLOADSERVICE']._serialized_end=399
+  _globals['_UNMEASUREDUPLOADSERVICE']._serialized_end=402
 # @@protoc_insertion_point(module_scope)
