@@ -157,7 +157,7 @@ def _description(asset: Row) -> dict[str, Any]:
 
 def _relation(tenant_id: int, places: Sequence[Row]) -> dict[str, Any]:
     """What is said of a finding and an asset together."""
-    proofs = (number for place in places for number in place["place_evidence_ids"])
+    proofs = (number for place in places for number in sorted(place["place_evidence_ids"]))
     return {
         "status": _most_open(place["place_status"] for place in places),
         "subStatus": "",

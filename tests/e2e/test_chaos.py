@@ -16,7 +16,7 @@ from tests.chaos.run import Run, baseline, running
 from tests.chaos.sweep import SCAN, swept
 from tests.stack import LiveStack
 
-SEED, JOBS = 7, 15
+SEED, JOBS = 7, 10
 
 pytestmark = pytest.mark.timeout(300)
 
