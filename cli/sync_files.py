@@ -35,8 +35,9 @@ def lint_file(
 ) -> None:
     """Check a file as its import would: with the same code.
 
-    A workspace may have schemas of its own, and keys that a file repeats are told by the import only. The exit status
-    is 0 for a file of which every row can be used, else 1.
+    Keys that come several times are listed with the lines of their first and last row, which is the one that counts;
+    they are no error. A workspace may have schemas of its own, which are not known here. The exit status is 0 for a
+    file of which every row can be used, else 1.
     """
     from cli import sync_lint  # noqa: PLC0415  (all formats come with it, which no other command needs)
 

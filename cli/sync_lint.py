@@ -10,6 +10,7 @@ from typing import Any
 
 from cli.errors import CliError, ExitCode
 from cli.output import Output
+from cli.sync_keys import KeyLog, Repeats, key_log
 from hythe_client.files import regular_size
 from services.importer.formats import registry
 from services.importer.formats.kit.format import DamagedFile, Format, RecordError, WrongFormat
@@ -20,6 +21,8 @@ from services.importer.targets.records.records import Caution, Delete, Header, U
 
 HEAD_BYTES = 4096
 SOURCE = "cc5"
+# As the import warns of it, with as many rows.
+REPEATED = "DUPLICATE_KEY_IN_FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,10 @@ class RowError:
 
 @dataclass(slots=True)
 class Findings:
-    """What an import would make of the file. `refused` is why it would apply nothing; `errors` are the first ones."""
+    """What an import would make of the file. `refused` is why it would apply nothing; `errors` are the first ones.
+
+    `repeats` are of the rows that can be used.
+    """
 
     header: Header | None = None
     upserts: int = 0
@@ -45,6 +51,7 @@ class Findings:
     codes: Counter[str] = field(default_factory=Counter)
     cautions: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: RowError | None = None
+    repeats: Repeats = field(default_factory=Repeats)
 
     @property
     def is_clean(self) -> bool:
@@ -60,24 +67,25 @@ def lint(path: Path, *, shown: int, with_schemas: bool = True, require_footer: b
     regular_size(path)
     demands = Demands(schemas=tuple(PUBLISHED) if with_schemas else (), require_footer=require_footer)
     findings = Findings()
-    with path.open("rb") as file:
+    with path.open("rb") as file, key_log() as keys:
         head = file.read(HEAD_BYTES)
         file.seek(0)
         try:
             found = registry.resolve(SOURCE, head)
-            _read(found.adapt(demands) if found.adapt else found, file, findings, shown)
+            _read(found.adapt(demands) if found.adapt else found, file, findings, keys, shown)
         except WrongFormat as error:
             raise CliError(f"{path.name}: {error}", ExitCode.USAGE) from None
         except DamagedFile as error:
             findings.refused = RowError(error.position.line, "", error.code, redacted(error.message), "")
+        findings.repeats = keys.repeats(shown)
     return findings
 
 
-def _read(format_: Format, file: Any, findings: Findings, shown: int) -> None:
+def _read(format_: Format, file: Any, findings: Findings, keys: KeyLog, shown: int) -> None:
     for raw, position in format_.walk(file):
         try:
             for record in format_.read(raw):
-                _count(record, findings)
+                _count(record, findings, keys)
         except RecordError as error:
             findings.rejected += 1
             findings.codes[error.code] += 1
@@ -87,12 +95,14 @@ def _read(format_: Format, file: Any, findings: Findings, shown: int) -> None:
                 findings.errors.append(told)
 
 
-def _count(record: object, findings: Findings) -> None:
+def _count(record: object, findings: Findings, keys: KeyLog) -> None:
     match record:
         case Upsert():
             findings.upserts += 1
+            keys.add(record.key, record.line)
         case Delete():
             findings.deletes += 1
+            keys.add(record.key, record.line)
         case Caution(code=code, message=message):
             findings.cautions[code, message] += 1
         case Header():
@@ -121,6 +131,15 @@ def show(output: Output, path: Path, findings: Findings) -> None:
         left_out = findings.rejected - len(findings.errors)
         if left_out:
             output.line(f"… and {left_out} more.")
+    if repeats := findings.repeats.shown:
+        about = ("First line ", "Last line ", "Rows ", "Key")
+        output.table(about, [(each.first, each.last, each.rows, _shown_key(each.key, header)) for each in repeats])
+        left_out = findings.repeats.keys - len(repeats)
+        if left_out:
+            output.line(f"… and {left_out} more.")
+    if findings.repeats.keys:
+        told = f"{findings.repeats.keys} keys come several times; the last row of each counts"
+        output.line(f"Warning: {told}. ({REPEATED}, {findings.repeats.skipped} rows)", "yellow")
     for (code, message), count in findings.cautions.items():
         output.line(f"Warning: {message} ({code}{f', {count} times' if count > 1 else ''})", "yellow")
     if findings.refused:
@@ -153,7 +172,18 @@ def document(path: Path, findings: Findings) -> dict[str, Any]:
             {"code": code, "message": message, "count": count} for (code, message), count in findings.cautions.items()
         ],
         "refused": _errors([findings.refused])[0] if findings.refused else None,
+        "repeated_keys": findings.repeats.keys,
+        "skipped": findings.repeats.skipped,
+        "repeats": [
+            {"key": _shown_key(each.key, header), "first_line": each.first, "last_line": each.last, "rows": each.rows}
+            for each in findings.repeats.shown
+        ],
     }
+
+
+def _shown_key(key: str, header: Header | None) -> str:
+    """Without what looks like a secret: lists are read by more people than files are."""
+    return shown_value(key, " ".join(header.keys) if header else "")
 
 
 def _errors(errors: Sequence[RowError]) -> list[dict[str, Any]]:

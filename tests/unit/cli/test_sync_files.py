@@ -4,10 +4,15 @@ import csv
 import hashlib
 import json
 import random
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from cli.errors import CliError
+from cli.sync_keys import KeyLog, key_log
 from tests.formats.golden import DATA
 from tests.unit.cli.conftest import Terminal
 
@@ -159,3 +164,98 @@ def test_a_file_that_is_there_is_kept_unless_it_is_forced(terminal: Terminal, ta
         *("--out", table),
     )
     assert done.exit_code == 2
+
+
+HEADER = "00|A|cc5|2026|r\n01|x_thing|w|b|d|upsert\n02|a|b\n03|a|b: int|name\n"
+
+
+def repeating(rows: int) -> str:
+    """Each key three times, far from each other."""
+    return HEADER + "".join(f"10|K{number % (rows // 3)}|{number % (rows // 3)}|n\n" for number in range(rows))
+
+
+def test_keys_that_come_again_are_told_with_their_lines(terminal: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "again.cc5txt"
+    rows = ("10|x|7|one", "10|y|7|one", "10|x|007|two", "90|y|7", "10|x|8|one", "10|x|bad|one", "10|x|7|three")
+    path.write_text(HEADER + "\n".join(rows) + "\n99|7\n")
+    done = terminal.run("cc5", "lint", path, "--json")
+    # Of the row that cannot be used nothing is known, and equal keys may be written in two ways.
+    assert (done.exit_code, done.json["rejected"], done.json["repeated_keys"], done.json["skipped"]) == (1, 1, 2, 3)
+    assert done.json["repeats"] == [
+        {"key": '["x",7]', "first_line": 5, "last_line": 11, "rows": 3},
+        {"key": '["y",7]', "first_line": 6, "last_line": 8, "rows": 2},
+    ]
+    told = terminal.run("cc5", "lint", path, "--show", 1).stdout
+    assert "2 keys come several times; the last row of each counts. (DUPLICATE_KEY_IN_FILE, 3 rows)" in told
+    assert "… and 1 more." in told
+
+
+def test_keys_that_come_again_are_no_error(terminal: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "again.cc5txt"
+    path.write_text(repeating(60_000) + "99|60000\n")
+    done = terminal.run("cc5", "lint", path, "--show", 2, "--json")
+    assert (done.exit_code, done.json["is_clean"], done.json["warnings"]) == (0, True, [])
+    assert (done.json["repeated_keys"], done.json["skipped"]) == (20_000, 40_000)
+    assert [(each["first_line"], each["rows"]) for each in done.json["repeats"]] == [(5, 3), (6, 3)]
+
+
+def test_without_keys_that_come_again_nothing_is_said_of_them(terminal: Terminal) -> None:
+    done = terminal.run("cc5", "lint", SAMPLES / "one-family.cc5txt")
+    assert "several times" not in done.stdout
+    assert terminal.run("cc5", "lint", SAMPLES / "one-family.json", "--json").json["repeats"] == []
+
+
+def test_keys_of_a_file_that_would_be_refused_are_told_as_well(terminal: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "cut.cc5txt"
+    path.write_text(repeating(6))
+    done = terminal.run("cc5", "lint", path, "--json")
+    assert (done.json["refused"]["code"], done.json["repeated_keys"], done.json["skipped"]) == ("FOOTER_MISSING", 2, 4)
+
+
+def test_a_key_that_is_a_secret_is_not_shown(terminal: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "secret.cc5txt"
+    path.write_text(HEADER.replace("|a|b", "|apiToken|b") + "10|hunter2|1|n\n10|hunter2|1|n\n99|2\n")
+    done = terminal.run("cc5", "lint", path)
+    assert "1 keys come several times" in done.stdout
+    assert "hunter2" not in done.stdout
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from cli.sync_keys import key_log
+
+count = int(sys.argv[1])
+with key_log() as keys:
+    for number in range(count):
+        keys.add(f'["a key of some length {number % (count - 1)}"]', number + 1)
+    found = keys.repeats(10)
+status = Path("/proc/self/status").read_text("ascii")
+peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+print(found.keys, found.skipped, found.shown[0].last, peak)
+"""
+
+
+def test_the_keys_of_many_rows_take_no_more_memory_than_those_of_few() -> None:
+    def peak(count: int) -> int:
+        done = subprocess.run([sys.executable, "-c", PEAK, str(count)], capture_output=True, check=True, text=True)
+        *found, kibibytes = map(int, done.stdout.split())
+        assert found == [1, 1, count]
+        return kibibytes
+
+    # Both fill the cache; keys and lines of the half million more are 25 MB.
+    assert peak(1_000_000) - peak(500_000) < 6_000
+
+
+def test_a_disk_without_room_for_the_keys_is_told() -> None:
+    with key_log() as keys, pytest.raises(sqlite3.OperationalError, match="full"):
+        fill(keys)
+    with pytest.raises(CliError, match="room for temporary files"), key_log() as keys:
+        fill(keys)
+
+
+def fill(keys: KeyLog) -> None:
+    """As if the disk had twenty pages."""
+    keys._database.execute("PRAGMA max_page_count = 20")
+    for number in range(100_000):
+        keys.add(f'["{number}"]', number)
