@@ -26,10 +26,18 @@ def reply(data: dict[str, Any]) -> dict[str, Any]:
 
 def error_envelope(error: ServiceError, _http_status: int) -> dict[str, Any]:
     """`Errors` names the member that is wrong, where it is one. `Data` is there and empty, for clients that look."""
-    code = error_code(error)
-    field = error.metadata.get("field", "")
-    errors = [{"ErrorCode": code, "FieldName": field, "Message": error.message}] if field else []
-    return {"IsSuccess": False, "ResponseStatus": response_status(code, error.message, errors), "Data": None}
+    code, message = error_code(error), error.message
+    said = error.metadata.get("field", "")
+    field = member_name(said)
+    if message.startswith(f"{said} "):
+        message = field + message.removeprefix(said)
+    errors = [{"ErrorCode": code, "FieldName": field, "Message": message}] if field else []
+    return {"IsSuccess": False, "ResponseStatus": response_status(code, message, errors), "Data": None}
+
+
+def member_name(field: str) -> str:
+    """A field of the native API as this one calls it: `max_errors` is MaxErrors."""
+    return "".join(word[:1].upper() + word[1:] for word in field.split("_"))
 
 
 def error_code(error: ServiceError) -> str:

@@ -54,8 +54,9 @@ class Members:
         value = self.get(name)
         if value is None or value == "":
             return None
-        if isinstance(value, bool):
-            return value
+        # 1 is 1.0 where a body comes as google.protobuf.Struct.
+        if isinstance(value, bool | int | float) and value in {0, 1}:
+            return bool(value)
         word = str(value).strip().lower()
         if word in TRUE_WORDS:
             return True
@@ -70,7 +71,7 @@ class Members:
             return None
         try:
             number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
-        except ValueError:
+        except (ValueError, OverflowError):
             number = -1.0
         if not 0 <= number <= LARGEST_NUMBER:
             raise InvalidArgument("INVALID_NUMBER", f"{name} must be a number, 0 or more.", field=name)

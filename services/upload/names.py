@@ -27,9 +27,9 @@ def new_cuid() -> str:
     return "c" + "".join(secrets.choice(ALPHABET) for _ in range(CUID_LETTERS))
 
 
-def checked_file_name(file_name: str) -> str:
-    """The name as the client wrote it, which is kept beside the key."""
-    return checked_text("name", file_name, max_length=MAX_NAME_LENGTH, required=True)
+def checked_file_name(file_name: str, field: str = "name") -> str:
+    """The name as the client wrote it, which is kept beside the key. `field` is what the caller calls it."""
+    return checked_text(field, file_name, max_length=MAX_NAME_LENGTH, required=True)
 
 
 def safe_name(file_name: str) -> str:

@@ -64,7 +64,7 @@ class RecordFiles:
     ) -> Slot:
         """`size_bytes` 0 and `sha256` empty: not known yet."""
         require_whole_tenant(principal)
-        place = Place(workspace, checked_file_name(file_name), checked(description))
+        place = Place(workspace, checked_file_name(file_name, "FileName"), checked(description))
         upload, url = await self._uploads.create(
             principal, place.file_name, size_bytes, sha256, describe=place.record_file
         )
@@ -78,7 +78,7 @@ class RecordFiles:
     ) -> AsyncIterator[RecordFile]:
         """A file of this content; as `Landings.land`, what the block does with it decides whether it stays."""
         require_whole_tenant(principal)
-        place = Place(workspace, checked_file_name(file_name), checked(description))
+        place = Place(workspace, checked_file_name(file_name, "FileName"), checked(description))
         async with self._landings.land_whole(principal, place.file_name, content, describe=place.record_file) as landed:
             file = place.record_file(landed.key)
             note_object(file_id=file.file_id)

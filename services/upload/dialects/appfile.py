@@ -26,6 +26,7 @@ from services.upload.record_files import RecordFiles, Workspaces
 Context = grpc.aio.ServicerContext[Any, Any]
 
 BATCH_NAME = "batch"
+LONGEST_STEM = 100
 
 
 class AppFileUpload(AppFileUploadServicer):
@@ -58,7 +59,7 @@ class AppFileUpload(AppFileUploadServicer):
         file = await self._batches.start(
             principal,
             workspace,
-            f"{batch.reference_id.strip() or BATCH_NAME}.json",
+            batch_name(batch),
             batch_description(batch),
             content,
             file_type=CC5,
@@ -106,6 +107,12 @@ def description(body: PathBody) -> Description:
 
 def batch_description(batch: Batch) -> Description:
     return Description(action_id=batch.action_id, entity_type=batch.entity_type, description=batch.description)
+
+
+def batch_name(batch: Batch) -> str:
+    """After the reference, which may be any text: the name is for people, and the whole reference is in the file."""
+    stem = batch.reference_id.replace("\0", "").strip()[:LONGEST_STEM].strip()
+    return f"{stem or BATCH_NAME}.json"
 
 
 def batch_options(said: Choices) -> BatchOptions:

@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from dialects.appfile.bodies import Batch
+from dialects.appfile.choices import Choices
 from runtime.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -17,8 +19,10 @@ from runtime.errors import (
     Unavailable,
 )
 from services.upload.batches import BatchCommand, Batches, BatchOptions, read_whole
+from services.upload.dialects.appfile import batch_name
 from services.upload.landing import Landings
 from services.upload.model import Description, RecordFile
+from services.upload.names import checked_file_name
 from services.upload.record_files import RecordFiles, Slot
 from services.upload.uploads import Uploads
 from tests.fakes.files import FakeFiles
@@ -122,11 +126,22 @@ async def test_what_cannot_be_kept_reserves_nothing(wrong: dict[str, object], re
     assert (refusal.value.reason, dock.files.rows) == (reason, {})
 
 
-async def test_a_file_has_a_name() -> None:
+@pytest.mark.parametrize("file_name", [" ", "x" * 256, "a\0b"])
+async def test_a_file_has_a_name(file_name: str) -> None:
+    """A wrong one is told by the name of its member."""
     dock = Dock()
-    with pytest.raises(InvalidArgument):
-        await dock.create(file_name=" ")
-    assert dock.files.rows == {}
+    with pytest.raises(InvalidArgument, match=r"^FileName ") as refusal:
+        await dock.create(file_name=file_name)
+    assert (refusal.value.metadata["field"], dock.files.rows) == ("FileName", {})
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [("ref-1", "ref-1.json"), (" ", "batch.json"), ("\0", "batch.json"), ("r" * 600, "r" * 100 + ".json")],
+)
+def test_records_are_a_file_named_after_their_reference(reference: str, name: str) -> None:
+    assert batch_name(Batch("", "", "", reference, "", "", Choices())) == name
+    assert checked_file_name(name) == name
 
 
 async def test_who_may_see_certain_clients_only_has_no_part_in_workspaces() -> None:

@@ -129,6 +129,29 @@ def test_an_import_that_cannot_be_meant_is_refused(members: dict[str, Any], reas
     assert refused(error) == (reason, field)
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"), [(1, True), (0, False), (1.0, True), (0.0, False), (True, True), ("", None)]
+)
+def test_a_choice_may_come_as_a_number(said: Any, meant: bool | None) -> None:
+    assert import_body({**IMPORT_REQUEST, "DryRun": said}).choices.dry_run is meant
+    body = json.dumps({"ImportData": IMPORT_DATA, "DryRun": said}).encode()
+    assert batch_body(body).choices.dry_run is meant
+
+
+@pytest.mark.parametrize("said", [2, -1, 0.5, [], {}, [1]])
+def test_any_other_value_is_no_truth(said: Any) -> None:
+    with pytest.raises(InvalidArgument) as error:
+        import_body({**IMPORT_REQUEST, "Force": said})
+    assert refused(error) == ("INVALID_FLAG", "Force")
+
+
+def test_a_number_beyond_all_others_is_refused() -> None:
+    body = b'{"ImportData": {"data": [{}]}, "MaxErrors": 1' + b"0" * 400 + b"}"
+    with pytest.raises(InvalidArgument) as error:
+        batch_body(body)
+    assert refused(error) == ("INVALID_NUMBER", "MaxErrors")
+
+
 def test_choices_may_come_as_text() -> None:
     said = {"DryRun": "true", "Force": False, "OnError": "abort_above", "MaxErrors": "5", "MaxErrorPercent": 2.5,
             "ExpectedRecords": 7.0, "Sha256": " 0f ", "Empty": "Keep", "RequireFooter": "0"}  # fmt: skip

@@ -56,3 +56,22 @@ def test_a_wrong_member_is_named() -> None:
     assert body["ResponseStatus"]["Errors"] == [
         {"ErrorCode": "FieldNotText", "FieldName": "FileName", "Message": "FileName must be a text."}
     ]
+
+
+@pytest.mark.parametrize(
+    ("field", "message", "name", "told"),
+    [
+        ("max_error_percent", "max_error_percent must be from 0 to 100.", "MaxErrorPercent",
+         "MaxErrorPercent must be from 0 to 100."),
+        ("on_error", "To abort above a number of errors, give it.", "OnError", None),
+        ("FileName", "FileName is required.", "FileName", None),
+        ("sha256", "A SHA-256 has 64 hexadecimal digits.", "Sha256", None),
+        ("", "No.", "", None),
+    ],
+)  # fmt: skip
+def test_a_field_has_the_name_of_its_member(field: str, message: str, name: str, told: str | None) -> None:
+    error = InvalidArgument("INVALID_OPTION", message, field=field)
+    status = error_envelope(error, 400)["ResponseStatus"]
+    assert status["Message"] == (told or message)
+    expected = {"ErrorCode": "InvalidOption", "FieldName": name, "Message": told or message}
+    assert status["Errors"] == ([expected] if name else [])
