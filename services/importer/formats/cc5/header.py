@@ -18,8 +18,9 @@ CODE_LIMIT = 128
 ROWS = ("00", "01", "02", "03")
 METADATA = frozenset({"04", "05", "06", "07", "08", "09"})
 _ABOUT_FILE, _ABOUT_TARGET = 4, 5
-# Source: the vendor's page `model/data-model`, of the names of fields.
-_UNFIT_CODE = re.compile(r"[$.\x00-\x1f\ud800-\udfff]|^_")
+# Source: the vendor's page `model/data-model`, of the names of fields. A pipe or a colon could not stand in a row 03,
+# which the error file of the JSON twin begins with.
+_UNFIT_CODE = re.compile(r"[$.|:\x00-\x1f\ud800-\udfff]|^_")
 _RESERVED = "_id"
 _SHOWN = 10
 
@@ -135,7 +136,7 @@ def check_columns(columns: Sequence[tuple[str, str]]) -> list[Caution]:
     seen: set[str] = set()
     for code, type_ in columns:
         if not code or len(code) > CODE_LIMIT or _UNFIT_CODE.search(code):
-            told = f"1 to {CODE_LIMIT} characters without $ and full stops, no underscore at the beginning"
+            told = f"1 to {CODE_LIMIT} characters without $, |, colons and full stops, no underscore at the beginning"
             raise DamagedFile("HEADER_COLUMN_INVALID", f'"{code[:CODE_LIMIT]}" is no column code: {told}.')
         if code in seen:
             raise DamagedFile("HEADER_COLUMN_REPEATED", f'The column "{code}" is declared twice.')

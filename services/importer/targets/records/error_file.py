@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# The control total counts lines of these types, good and bad, and no others (formats/cc5).
-COUNTED = ("10|", "90|")
+# The control total counts rows of these types, good and bad, and no others (formats/cc5).
+COUNTED = frozenset({"10", "90"})
 
 
 class SyncErrorFile:
@@ -11,7 +11,7 @@ class SyncErrorFile:
 
     def is_counted(self, raw: str) -> bool:
         """Whether the footer counts this row."""
-        return raw.startswith(COUNTED)
+        return raw.partition("|")[0] in COUNTED
 
     def footer(self, count: int) -> str:
         """Row 99. There is no validation code in it: whoever corrects a row would have to make a new one."""
