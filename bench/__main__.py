@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all without one")
     parser.add_argument("--size-mb", type=float, help="size of the files of `import`, `upload` and `parts`")
     parser.add_argument("--quick", action="store_true", help="everything a tenth, on one stack")
-    parser.add_argument("--full", action="store_true", help="10 million rows and uploads of 5 and 6 GB as well")
+    parser.add_argument("--full", action="store_true", help="files of 10 and 5 million rows, uploads of 5 and 6 GB")
     chosen = parser.parse_args(arguments)
     unknown = sorted(set(chosen.names) - set(NAMES))
     if unknown:

@@ -10,6 +10,7 @@ from time import process_time
 from xml.parsers import expat
 
 from services.importer.formats import registry
+from services.importer.formats.kit.format import Items
 
 READ_BYTES = 1024 * 1024
 
@@ -34,8 +35,12 @@ def _parse(name: str, path: Path) -> int:
     format_ = registry.BY_NAME[name]
     records = 0
     with path.open("rb", buffering=0) as file:
-        for raw, _ in format_.walk(file):
-            for _record in format_.read(raw):
+        for item in format_.walk(file):
+            # The engine takes a run as it is.
+            if isinstance(item, Items):
+                records += len(item.raw)
+                continue
+            for _record in format_.read(item.raw):
                 records += 1
     return records
 
