@@ -127,6 +127,7 @@ records = Table(
     Column("key", Text(collation="C"), nullable=False, comment="as in records"),
     # Made JSONB by the merge: text is copied faster.
     Column("document", Text, comment="JSON of what the row says; null: it deletes the record"),
+    # Always null: what a document lacks is empty. It stays until no release is left that writes it.
     Column("cleared", Text, comment="columns that it empties, U+001F between them; null: none"),
     Column("line", BigInteger, nullable=False),
     schema=SCHEMA,

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from services.importer.formats.kit.format import ByteStream, Format, RecordError
+from services.importer.formats.kit.format import ByteStream, Format, Item, Items, RecordError
 from services.importer.formats.registry import FORMATS
 
 DATA = Path(__file__).parent.parent / "data"
@@ -39,9 +39,19 @@ def golden_path(format_: Format, sample: Path) -> Path:
     return sample.with_name(f"{sample.name}.{format_.name}.jsonl")
 
 
+def items(format_: Format, stream: ByteStream) -> Iterator[Item]:
+    """Each item by itself, those of a run too; their lines stand one behind the other."""
+    for item in format_.walk(stream):
+        if isinstance(item, Items):
+            for line, record in enumerate(format_.read(item.raw), item.position.line):
+                yield Item((record,), item.position._replace(line=line))
+        else:
+            yield item
+
+
 def outcome(format_: Format, stream: ByteStream) -> Iterator[list[Any]]:
     """What each item of a file gives, in order: position, then its records or its error, as plain data."""
-    for number, (raw, position) in enumerate(format_.walk(stream), 1):
+    for number, (raw, position) in enumerate(items(format_, stream), 1):
         yield [number, "item", *position]
         try:
             for record in format_.read(raw):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.documents import DOCUMENTS, Stream, burp
 from services.importer.formats.registry import BY_NAME
+from tests.formats.golden import items
 
 # Bodies of their usual size would make a gigabyte of fifty thousand issues.
 SMALL_BODIES = {"burp": partial(burp, body_bytes=400)}
@@ -16,7 +17,7 @@ SMALL_BODIES = {"burp": partial(burp, body_bytes=400)}
 def main(name: str, count: str) -> None:
     format_ = BY_NAME[name]
     found = 0
-    for raw, _ in format_.walk(Stream((SMALL_BODIES.get(name) or DOCUMENTS[name])(int(count)))):
+    for raw, _ in items(format_, Stream((SMALL_BODIES.get(name) or DOCUMENTS[name])(int(count)))):
         found += 1
         for _record in format_.read(raw):
             pass

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.sync_files import cc5
-from services.importer.formats.cc5 import many
+from services.importer.formats.cc5 import text
 from services.importer.formats.cc5.lines import LINE_BYTES
 from services.importer.formats.cc5.text import FORMAT
 from services.importer.formats.kit.format import DamagedFile, RecordError, WrongFormat
@@ -26,7 +26,7 @@ from tests.formats.syncing import ROWS, adapted, cautions, sync_file, told
 
 SAMPLE = DATA / "cc5" / "one-family.cc5txt"
 ROW = '10|F1|Garcia|4|{"zip":"95814"}'
-UPSERT = Upsert('["F1"]', '{"data":{"zip":"95814"},"entityId":"F1","name":"Garcia","size":4}', (), 5)
+UPSERT = Upsert('["F1"]', '{"entityId":"F1","name":"Garcia","size":4,"data":{"zip":"95814"}}', 5)
 SAMPLES = pytest.mark.parametrize("sample", samples(FORMAT), ids=lambda path: path.name)
 
 
@@ -59,19 +59,15 @@ def test_every_encoding_gives_the_same_rows(encoding: str) -> None:
 
 def test_blank_lines_are_passed_over_and_count_as_lines() -> None:
     assert told(sync_file("", ROW, "  ", "90|F0", footer="99|2\n\n  ")) == [
-        Upsert(UPSERT.key, UPSERT.document, (), 6),
+        Upsert(UPSERT.key, UPSERT.document, 6),
         Delete('["F0"]', 8),
         Footer(2, ""),
     ]
 
 
 def test_the_last_value_may_be_empty_with_and_without_a_trailing_pipe() -> None:
-    empty = Upsert('["F1"]', '{"entityId":"F1"}', ("data", "name", "size"), 5)
+    empty = Upsert('["F1"]', '{"entityId":"F1"}', 5)
     assert told(sync_file("10|F1|||"))[0] == told(sync_file("10|F1||||"))[0] == empty
-
-
-def test_empty_values_are_kept_where_the_job_says_so() -> None:
-    assert told(sync_file("10|F1|||"), Demands(keep_empty=True))[0] == Upsert('["F1"]', '{"entityId":"F1"}', (), 5)
 
 
 def test_pipes_and_line_ends_come_out_of_their_escapes_in_keys_as_well() -> None:
@@ -112,9 +108,14 @@ def test_pipes_and_line_ends_come_out_of_their_escapes_in_keys_as_well() -> None
         ("datetime", "2026-13-02T03:04:05Z", None),
         ("array", "a,b", '["a","b"]'),
         ("array", "a,,", '["a","",""]'),
-        ("list", '[1.0, {"b":1,"a":2}]', '[1,{"a":2,"b":1}]'),
+        ("list", '[1.0, {"b":1,"a":2}]', '[1.0, {"b":1,"a":2}]'),
         ("list", '{"a":1}', None),
-        ("object", '{"b":1,"a":"\\u00e9"}', '{"a":"é","b":1}'),
+        ("list", "[1e999]", None),
+        ("object", '{"b":1,"a":"\\u00e9"}', '{"b":1,"a":"\\u00e9"}'),
+        ("object", '{"b": [1, 2.50], "a": "\\"x"} ', '{"b": [1, 2.50], "a": "\\"x"} '),
+        ("object", '{"a":1e-65}', None),
+        ("object", '{"a":"x\ty"}', None),
+        ("object", '{"a":1}{"b":2}', None),
         ("object", '{"a":"\\u0000"}', None),
         ("object", '{"a":"\\ud800"}', None),
         ("object", "[" * 100_000, None),
@@ -128,8 +129,23 @@ def test_values_are_read_by_the_type_of_their_column(type_: str, written: str, r
     for before in (0, 30):
         rows = [f"10|K{number}|" for number in range(before)]
         found = told(sync_file(*rows, f"10|F1|{written}", header=header))[before]
-        expected = Upsert('["F1"]', f'{{"entityId":"F1","v":{read}}}', (), 5 + before)
+        expected = Upsert('["F1"]', f'{{"entityId":"F1","v":{read}}}', 5 + before)
         assert found == (expected if read else ("TYPE_MISMATCH", "v", 5 + before))
+
+
+@pytest.mark.parametrize("pair", [('{"a":', "1}{}"), ('{"a":{}', '"b":{}},{}'), ("{}{}", "{"), ('{"a":"', '"}{}')])
+def test_an_object_is_whole_in_its_own_row(pair: tuple[str, str]) -> None:
+    rows = [f"10|K{number}|x|1|{{}}" for number in range(30)]
+    rows[10:12] = [f"10|F{number}|x|1|{value}" for number, value in enumerate(pair)]
+    found = told(sync_file(*rows))
+    assert found[10:12] == [("TYPE_MISMATCH", "data", 15), ("TYPE_MISMATCH", "data", 16)]
+    assert sum(isinstance(each, Upsert) for each in found) == 28
+
+
+def test_a_document_is_one_line_whatever_its_values() -> None:
+    rows = [f'10|K{number}|a#Enter#b|1|{{"a":#Enter#[1]}}' for number in range(30)]
+    found = told(sync_file(*rows))
+    assert found[29] == Upsert('["K29"]', '{"entityId":"K29","name":"a\\r\\nb","size":1,"data":{"a":[1]}}', 34)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +358,7 @@ BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=list(H
 
 def one_by_one(data: bytes, monkeypatch: pytest.MonkeyPatch) -> list[list[object]] | str:
     with monkeypatch.context() as patch:
-        patch.setattr(many, "FEW", 1 << 30)
+        patch.setattr(text, "FEW", 1 << 30)
         return all_of(data)
 
 
@@ -368,7 +384,8 @@ def test_rows_read_together_say_what_they_say_alone(seed: int) -> None:
 
 CELLS = st.sampled_from(
     ["", "F1", "x", '"', "\\", "#/#", "#Enter#", "#", "1", "007", "-0", "1.5", "true", "0", "20260102", "{}", "[]",
-     '{"b":1,"a":2}', '{"a":"\\u0000"}', '{"a":', "1}", "[1", "2]", "a,b", "é", "\t", "\x85", "\u2028", "new"]
+     '{"b":1,"a":2}', '{"a":"\\u0000"}', '{"a":"\\u00e9"}', '{"a":"\\""}', '{"a":', "1}", "1}{}", "{}{}", "{}, {}",
+     "[1", '{"b":#Enter#1}', "{\t}", "[\x01]", "2]", "a,b", "é", "\t", "\x85", "\u2028", "new"]
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from services.importer.formats.kit.csv import header_of
 from services.importer.formats.kit.format import DamagedFile, Format, RecordError, WrongFormat
 from services.importer.formats.registry import FORMATS
 from services.importer.targets.findings.records import AffectedAsset, Asset, Caution, Finding
-from tests.formats.golden import samples
+from tests.formats.golden import items, samples
 
 Table = list[list[str]]
 
@@ -107,7 +107,7 @@ def is_unknown(format_: Format, table: Table, at: int) -> bool:
     def messages(columns: Table) -> list[str]:
         return [
             each.message
-            for raw, _ in format_.walk(BytesIO(written(columns)))
+            for raw, _ in items(format_, BytesIO(written(columns)))
             for each in raw.cautions
             if each.code == "UNKNOWN_COLUMNS"
         ]

@@ -14,6 +14,7 @@ from services.importer.formats.nexpose.report import is_excepted, status_of
 from services.importer.formats.openvas.findings import place_of, severity_of
 from services.importer.formats.registry import BY_NAME
 from services.importer.targets.findings.records import AffectedAsset, Caution, Finding, Severity
+from tests.formats.golden import items
 
 RESULT = (
     '<result id="1"><host>192.0.2.1</host><port>22/tcp</port>'
@@ -68,7 +69,7 @@ def test_openvas_results_are_found_in_every_wrapping(opening: str, closing: str)
 def test_openvas_test_of_a_note_is_not_that_of_the_result() -> None:
     # The second time, the bytes of both are known.
     data = f"<report><results>{3 * RESULT.format(nvt=NVT)}{RESULT.format(nvt='')}</results></report>"
-    raws = [raw for raw, _ in BY_NAME["openvas"].walk(BytesIO(data.encode()))]
+    raws = [raw for raw, _ in items(BY_NAME["openvas"], BytesIO(data.encode()))]
     assert [raw.test.oid if raw.test else "" for raw in raws] == ["1.2", "1.2", "1.2", ""]
 
 

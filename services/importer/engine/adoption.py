@@ -14,6 +14,15 @@ from services.importer.engine.staging import Staging
 from services.importer.engine.target import Target
 from services.importer.model import Origin
 
+# What is known of the file since it was read: a retry of an import that has staged all of it does not read it again.
+_SAID = tuple(
+    imports.c[name]
+    for name in (
+        *("content_sha256", "entity_type", "data_source", "columns"),
+        *("reference_id", "file_header", "validation_code"),
+    )
+)
+
 
 async def adopt(connection: AsyncConnection, held: Claim, target: Target) -> bool:
     """Gives the tables and the checkpoint of the import that this one retries to this one, in the caller's transaction.
@@ -43,8 +52,9 @@ async def adopt(connection: AsyncConnection, held: Claim, target: Target) -> boo
         bare_name = new_name.removeprefix(f"{SCHEMA}.")
         await connection.execute(text(f"ALTER TABLE IF EXISTS {old_name} RENAME TO {bare_name}"))
     await connection.execute(update(checkpoints).where(checkpoints.c.import_id == old).values(import_id=job.import_id))
-    digest = select(imports.c.content_sha256).where(_is(job.tenant_id, old)).scalar_subquery()
-    await connection.execute(update(imports).where(_is(job.tenant_id, job.import_id)).values(content_sha256=digest))
+    said = await connection.execute(select(*_SAID).where(_is(job.tenant_id, old)))
+    values = dict(said.mappings().one())
+    await connection.execute(update(imports).where(_is(job.tenant_id, job.import_id)).values(values))
     return True
 
 

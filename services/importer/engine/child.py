@@ -32,7 +32,16 @@ from services.importer.engine.lookahead import Lookahead
 from services.importer.engine.sandbox import allow_for, limit_resources
 from services.importer.engine.selection import Selection
 from services.importer.formats import registry
-from services.importer.formats.kit.format import ByteStream, DamagedFile, Format, Position, RecordError, WrongFormat
+from services.importer.formats.kit.format import (
+    ByteStream,
+    DamagedFile,
+    Format,
+    Items,
+    Position,
+    RecordError,
+    Run,
+    WrongFormat,
+)
 from services.importer.formats.kit.redaction import redacted, shown_value
 
 HEAD_BYTES = 4096
@@ -196,14 +205,16 @@ class Parser:
         return selection.cautions
 
     def _walk(self, format_: Format, stream: ByteStream) -> None:
-        if not self._is_opened:
-            self._is_opened = True
-            self._send(Opened(format=format_.name, family=format_.family, is_network_dropped=IS_NETWORK_DROPPED))
+        self._tell_opened(format_)
         if format_.adapt is not None and self._order.demands is not None:
             format_ = format_.adapt(self._order.demands)
         resume_after = self._order.resume_after
         read = format_.read
-        for raw, position in format_.walk(stream):
+        for item in format_.walk(stream):
+            if isinstance(item, Items):
+                self._add_run(item.raw)
+                continue
+            raw, position = item
             ordinal = self._read + 1
             try:
                 records = self._definitions.new_ones(read(raw))
@@ -222,6 +233,19 @@ class Parser:
                 self._batch.add(StagedItem(ordinal, records))
             if len(self._batch) >= BATCH_BYTES:
                 self._flush()
+
+    def _tell_opened(self, format_: Format) -> None:
+        if not self._is_opened:
+            self._is_opened = True
+            self._send(Opened(format=format_.name, family=format_.family, is_network_dropped=IS_NETWORK_DROPPED))
+
+    def _add_run(self, run: Run) -> None:
+        known = max(0, self._order.resume_after - self._read)
+        if known < len(run):
+            self._batch.add(StagedItem(self._read + known + 1, [run.behind(known) if known else run]))
+        self._read += len(run)
+        if len(self._batch) >= BATCH_BYTES:
+            self._flush()
 
     def _flush_when_due(self) -> None:
         if time.monotonic() - self._sent_at >= BATCH_SECONDS:

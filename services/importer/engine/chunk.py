@@ -26,8 +26,9 @@ class Chunk:
     def add(self, batch: Batch[Any]) -> None:
         """Takes a batch of the child."""
         for item in batch.items:
-            self.tally.staged += self._stager.add(item.ordinal, item.records)
-        self._items += len(batch.items)
+            staged = self._stager.add(item.ordinal, item.records)
+            self.tally.staged += staged
+            self._items += staged or 1
         self._rejected.extend(batch.rejected)
         self._raw_characters += sum(len(each.raw) for each in batch.rejected)
         self.tally.rejected += len(batch.rejected)

@@ -38,7 +38,10 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class StagedItem(msgspec.Struct, Generic[RecordT], frozen=True, array_like=True, gc=False):
-    """The records of one item of `walk`. `ordinal` counts items from 1; 0: it is about the file and no item of it."""
+    """The records of one item of `walk`. `ordinal` counts items from 1; 0: it is about the file and no item of it.
+
+    A run of items is one record, and `ordinal` that of the first of them.
+    """
 
     ordinal: int
     records: list[RecordT]

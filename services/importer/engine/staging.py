@@ -58,12 +58,15 @@ class Staging:
         self.all_names = (*self.names.values(), self._errors)
 
     async def prepare(self, connection: AsyncConnection) -> Checkpoint | None:
-        """Makes the tables, or finds what an earlier attempt left. None: start from the beginning, on empty tables."""
+        """Makes the tables, or finds what an earlier attempt left. None: start from the beginning, on empty tables.
+
+        What an earlier release has left in tables of other columns is dropped.
+        """
         found = await connection.execute(
             select(checkpoints).where(checkpoints.c.import_id == self._import_id, checkpoints.c.slice == 0)
         )
         row = found.mappings().first()
-        if row is not None:
+        if row is not None and await self._has_columns_of_templates(connection):
             kept = msgspec.convert(row["tally"], _Kept)
             digest = bytes.fromhex(kept.sha256) or None
             # Without a digest the file has to be read to its end once more; what is staged stays staged.
@@ -76,6 +79,16 @@ class Staging:
         statements.append(f"COMMENT ON TABLE {next(iter(self.names.values()))} IS '{self._tenant_id:d}'")
         await connection.execute(text("; ".join(statements)))
         return None
+
+    async def _has_columns_of_templates(self, connection: AsyncConnection) -> bool:
+        """Whether rows can go on into these tables. That of rejected items may be missing."""
+        templates = {name: f"{SCHEMA}.{table.name}" for table, name in self.names.items()}
+        templates[self._errors] = f"{SCHEMA}.{errors.name}"
+        columns = await _columns_of(connection, [*templates, *templates.values()])
+        return all(
+            columns[name] == columns[template] or (name == self._errors and not columns[name])
+            for name, template in templates.items()
+        )
 
     async def write(
         self, connection: AsyncConnection, rows: Mapping[Table, list[tuple[Any, ...]]], rejected: Sequence[Rejected]
@@ -155,6 +168,21 @@ def staged_name(template: Table, import_id: UUID) -> str:
 
 def _creation(template: Table, name: str) -> str:
     return f"CREATE UNLOGGED TABLE IF NOT EXISTS {name} (LIKE {SCHEMA}.{template.name} INCLUDING DEFAULTS)"
+
+
+async def _columns_of(connection: AsyncConnection, names: Sequence[str]) -> dict[str, list[str]]:
+    """The columns of each table, in words; none of one that is not there."""
+    found = await connection.execute(
+        text("""
+            SELECT name, array_agg(concat_ws(' ', attname, format_type(atttypid, atttypmod), attnotnull)
+                                   ORDER BY attname) FILTER (WHERE attname IS NOT NULL) AS columns
+            FROM unnest(CAST(:names AS text[])) name
+            LEFT JOIN pg_attribute ON attrelid = to_regclass(name) AND attnum > 0 AND NOT attisdropped
+            GROUP BY name
+        """),
+        {"names": list(names)},
+    )
+    return {row.name: row.columns or [] for row in found}
 
 
 def staged_errors(import_id: UUID) -> str:

@@ -88,10 +88,10 @@ class Stager(Protocol):
     def facts(self) -> Mapping[str, Any]:
         """What the file says of itself, as columns of `imports`; the runner writes it with the next chunk."""
 
-    def add(self, ordinal: int, records: Iterable[Any]) -> bool:
-        """Takes an item's records; False when none of them makes a row (cautions only).
+    def add(self, ordinal: int, records: Iterable[Any]) -> int:
+        """Takes the records of an item, or the one of a run of them; answers how many items have a row (not: cautions).
 
-        Ordinal 0: they are about the file and no item of it.
+        Ordinal 0: they are about the file and no item of it. A run has the ordinals from this one on.
         """
 
     def take(self) -> Mapping[Table, list[tuple[Any, ...]]]:

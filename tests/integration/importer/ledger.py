@@ -19,10 +19,9 @@ COLUMNS = ("entityId", "name", "size", "comment")
 Documents = dict[str, dict[str, Any]]
 
 
-def put(entity_id: str, *cleared: str, line: int = 0, **values: Any) -> list[RecordsRecord]:
-    """A row 10; `cleared` are the columns that it leaves empty."""
-    document = json.dumps({"entityId": entity_id, **values}, sort_keys=True, separators=(",", ":"))
-    return [Upsert(key_of(entity_id), document, tuple(sorted(cleared)), line)]
+def put(entity_id: str, line: int = 0, **values: Any) -> list[RecordsRecord]:
+    """A row 10; columns of the file without a value are empty in it."""
+    return [Upsert(key_of(entity_id), json.dumps({"entityId": entity_id, **values}), line)]
 
 
 def drop(entity_id: str, line: int = 0) -> list[RecordsRecord]:

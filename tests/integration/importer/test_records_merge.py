@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 
 import pytest
 
-from tests.integration.importer.ledger import FAMILY, SOURCE, Ledger, drop, put
+from tests.integration.importer.ledger import COLUMNS, FAMILY, SOURCE, Documents, Ledger, drop, put
 from tests.integration.importer.workbench import Engine
 
 KEEP = {"empty": "keep"}
@@ -28,7 +29,7 @@ async def test_new_rows_are_inserted(ledger: Ledger) -> None:
 
 async def test_a_row_changes_what_it_says_and_clears_what_it_leaves_empty(ledger: Ledger) -> None:
     await ledger.imported(put("F1", name="Garcia", size=4, comment="old", other="kept"))
-    import_id = await ledger.imported(put("F1", "comment", name="Garcia-Lee", size=4))
+    import_id = await ledger.imported(put("F1", name="Garcia-Lee", size=4))
     assert await ledger.engine.outcome(import_id) == {"updated": 1}
     # A column that the file does not have is none of its business.
     assert await ledger.documents() == {"F1": {"entityId": "F1", "name": "Garcia-Lee", "size": 4, "other": "kept"}}
@@ -42,7 +43,7 @@ async def test_empty_values_that_are_kept_leave_what_is_there(ledger: Ledger) ->
 
 
 async def test_the_same_rows_again_rewrite_nothing(ledger: Ledger) -> None:
-    rows = [put("F1", "comment", name="Garcia", size=4.0), put("F2", name="Okafor", address={"zip": "94103"})]
+    rows = [put("F1", name="Garcia", size=4.0), put("F2", name="Okafor", address={"zip": "94103"})]
     await ledger.imported(*rows)
     before = await ledger.versions()
     import_id = await ledger.imported(*rows)
@@ -102,7 +103,11 @@ async def test_rows_of_one_key_apply_one_after_the_other(ledger: Ledger) -> None
     await ledger.imported(put("F1", name="old", comment="old", size=1))
     await ledger.imported(put("F1", comment="new"), put("F1", name="new"), policy=KEEP)
     assert (await ledger.documents())["F1"] == {"entityId": "F1", "name": "new", "comment": "new", "size": 1}
-    await ledger.imported(put("F1", name="set"), put("F1", "name"), put("F1", "size", name="set again"))
+    # Every row says something of every column of its file, and nothing of others.
+    import_id = await ledger.imported(
+        put("F1", name="set", size=2), put("F1"), put("F1", name="set again"), columns=["entityId", "name", "size"]
+    )
+    assert await ledger.engine.outcome(import_id) == {"updated": 1, "skipped": 2}
     assert (await ledger.documents())["F1"] == {"entityId": "F1", "name": "set again", "comment": "new"}
 
 
@@ -112,6 +117,31 @@ async def test_a_row_behind_a_deletion_begins_anew(ledger: Ledger, policy: dict[
     import_id = await ledger.imported(put("F1", name="between"), drop("F1"), put("F1", size=3), policy=policy)
     assert await ledger.engine.outcome(import_id) == {"updated": 1, "skipped": 2}
     assert await ledger.documents() == {"F1": {"entityId": "F1", "size": 3}}
+
+
+@pytest.mark.parametrize("policy", [{}, KEEP], ids=["clear", "keep"])
+@pytest.mark.parametrize("seed", range(4))
+async def test_any_rows_of_a_file_do_what_they_would_do_one_by_one(
+    ledger: Ledger, policy: dict[str, str], seed: int
+) -> None:
+    random = Random(seed)
+    expected: Documents = {}
+    for _ in range(5):
+        columns = ["entityId", *(code for code in COLUMNS[1:] if random.random() < 0.6)]
+        rows = []
+        for _ in range(random.randint(1, 12)):
+            entity = f"F{random.randrange(4)}"
+            if random.random() < 0.2:
+                rows.append(drop(entity))
+                expected.pop(entity, None)
+                continue
+            said = {code: random.randint(1, 2) for code in columns[1:] if random.random() < 0.5}
+            rows.append(put(entity, **said))
+            cleared = () if policy else columns
+            kept = {code: value for code, value in expected.get(entity, {}).items() if code not in cleared}
+            expected[entity] = {**kept, "entityId": entity, **said}
+        await ledger.imported(*rows, columns=columns, policy=policy)
+        assert await ledger.documents() == expected
 
 
 async def test_a_deletion_behind_a_row_deletes(ledger: Ledger) -> None:

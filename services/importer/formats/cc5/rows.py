@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
-from services.importer.formats.cc5.values import TYPES, BadValue, is_fit, json_text
+from services.importer.formats.cc5.values import KEY_TYPES, TYPES, BadValue, is_fit, json_text
 from services.importer.formats.kit.format import RecordError
 from services.importer.formats.kit.syncfile import unescaped, values_of
 from services.importer.targets.records.demands import Demands
-from services.importer.targets.records.records import Delete, Header, RecordsRecord, Upsert
+from services.importer.targets.records.records import Delete, Header, RecordsRecord, Upsert, Upserts
 from services.importer.targets.records.schemas import Expectations
 
 UPSERT, DELETE = "10", "90"
@@ -31,14 +31,14 @@ class Rejection(NamedTuple):
     raw: str
 
 
-Raw = tuple[RecordsRecord, ...] | Rejection
+Raw = tuple[RecordsRecord, ...] | Rejection | Upserts
 
 
-def read(raw: Raw) -> Sequence[RecordsRecord]:
-    """The records of an item. Rows are mapped in portions, which is what makes it fast, so nothing is left to do."""
-    if raw.__class__ is Rejection:
+def read(raw: Raw) -> Iterable[RecordsRecord]:
+    """The records of an item, or of a run. Rows are mapped in portions, which is fast, so nothing is left to do."""
+    if isinstance(raw, Rejection):
         raise RecordError(*raw)
-    return raw  # type: ignore[return-value]  # records, then
+    return raw.each() if isinstance(raw, Upserts) else raw
 
 
 class Ready(str):
@@ -57,14 +57,22 @@ class Column:
         self.is_required = code in expected.required
         self.is_closed = code in expected.vocabularies
         self._expected = expected
-        self._read: Callable[[str], str] = TYPES[type_]
+        self._read = TYPES[type_]
+        self._read_key = KEY_TYPES[type_]
 
     def value(self, text: str) -> str:
         """A value that is not empty, as JSON; without escapes. Raises `RecordError`."""
+        return self._checked(self._read, text)
+
+    def key(self, text: str) -> str:
+        """The same as part of a key: equal values are equal texts."""
+        return self._checked(self._read_key, text)
+
+    def _checked(self, read: Callable[[str], str], text: str) -> str:
         if text.__class__ is Ready:
             return text
         try:
-            value = self._read(text)
+            value = read(text)
         except BadValue as error:
             raise RecordError("TYPE_MISMATCH", self.code, str(error), text) from None
         if self.is_closed and not self._expected.allows(self.code, text):
@@ -73,7 +81,11 @@ class Column:
 
 
 class Layout:
-    """What rows 02 and 03 say of the rows below them. `ordered` are the places of the columns, sorted by code."""
+    """What rows 02 and 03 say of the rows below them.
+
+    `keys` are the places of the key's columns. `ordered` are those of all columns as their members stand in a document:
+    the first of the key, which is never empty, then the others as in the file.
+    """
 
     def __init__(self, header: Header, demands: Demands) -> None:
         schema = demands.schema_of(header.entity_type, header.data_source)
@@ -81,8 +93,8 @@ class Layout:
         self.columns = tuple(Column(code, type_, expected) for code, type_ in header.columns)
         codes = [column.code for column in self.columns]
         self.keys = tuple(codes.index(code) for code in header.keys)
-        self.ordered = tuple(sorted(range(len(codes)), key=codes.__getitem__))
-        self.keep_empty = demands.keep_empty
+        first = self.keys[0]
+        self.ordered = (first, *(place for place in range(len(codes)) if place != first))
 
     def row(self, line: str, number: int) -> Raw:
         """Whatever a line below the header is, but not the footer and not blank."""
@@ -111,20 +123,12 @@ class Layout:
         """The record of a row's values, without escapes. Raises `RecordError`."""
         key = self._key([values[at] for at in self.keys])
         members: list[str] = []
-        cleared: list[str] = []
-        read: dict[int, str] = {}
         # In the order of the file, so that the first error that is told is the first in the row.
-        for at, (column, value) in enumerate(zip(self.columns, values, strict=True)):
-            if value:
-                read[at] = column.value(value)
-            elif column.is_required:
+        for column, value in zip(self.columns, values, strict=True):
+            if not value and column.is_required:
                 raise RecordError("REQUIRED_VALUE_MISSING", column.code, "A value that is required is empty.")
-        for at in self.ordered:
-            if at in read:
-                members.append(self.columns[at].name + read[at])
-            else:
-                cleared.append(self.columns[at].code)
-        return Upsert(key, "{" + ",".join(members) + "}", () if self.keep_empty else tuple(cleared), number)
+            members.append(column.name + column.value(value) if value else "")
+        return Upsert(key, "{" + ",".join(filter(None, map(members.__getitem__, self.ordered))) + "}", number)
 
     def deletion(self, values: Sequence[str], number: int) -> Delete:
         """The record of a key's values, without escapes. Raises `RecordError`."""
@@ -135,7 +139,7 @@ class Layout:
         for at, value in zip(self.keys, values, strict=True):
             if not value:
                 raise RecordError("KEY_MISSING", self.columns[at].code, "A value of the primary key is empty.")
-            parts.append(self.columns[at].value(value))
+            parts.append(self.columns[at].key(value))
         return "[" + ",".join(parts) + "]"
 
     def _refuse_count(self, line: str, wanted: int) -> NoReturn:

@@ -6,31 +6,40 @@ How we read what the vendor leaves open is in docs/appfile.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
-from itertools import repeat
 
 from services.importer.formats.cc5.header import HeaderRows
 from services.importer.formats.cc5.lines import Lines, Portion
 from services.importer.formats.cc5.many import ManyRows
-from services.importer.formats.cc5.rows import Layout, read
+from services.importer.formats.cc5.rows import COUNTED, Layout, read
 from services.importer.formats.cc5.totals import Totals
-from services.importer.formats.kit.format import RECORDS, ByteStream, DamagedFile, Format, Item, Position, WrongFormat
+from services.importer.formats.kit.format import (
+    RECORDS,
+    ByteStream,
+    DamagedFile,
+    Format,
+    Item,
+    Items,
+    Position,
+    WrongFormat,
+)
 from services.importer.formats.kit.looks import describe, text_of
 from services.importer.targets.records.demands import Demands
 from services.importer.targets.records.records import Caution, RecordsRecord
 
 _FIRST_ROW = re.compile(r"\s*00\|")
-# The beginnings of rows that the control total counts.
-_COUNTED = frozenset({"10|", "90|", "10", "90"})
 _FOOTER = "99"
+_PLAIN = b"10|"
+# Fewer rows are not worth the arrangements of many.
+FEW = 8
 
 
 def sniff(head: bytes) -> bool:
     return _FIRST_ROW.match(text_of(head)) is not None
 
 
-def walk(stream: ByteStream, demands: Demands) -> Iterator[Item]:
+def walk(stream: ByteStream, demands: Demands) -> Iterator[Item | Items]:
     """The header, each row, and the footer. Blank lines are passed over."""
     walking = _Walk(stream, demands)
     for portion in walking.lines:
@@ -46,25 +55,22 @@ class _Walk:
         self._demands = demands
         self._header = HeaderRows()
         self._totals = Totals(demands)
-        self._body: ManyRows
+        self._layout: Layout
+        self._many: ManyRows
         self._has_begun = False
         self._footer: list[RecordsRecord] = []
         self._here = Position()
 
-    def items(self, portion: Portion) -> Iterable[Item]:
+    def items(self, portion: Portion) -> Iterator[Item | Items]:
         """Whatever stands in these lines; to be gone through before the next are asked for."""
-        self._here = Position(portion.first + len(portion.lines) - 1)
-        if not self._has_begun:
-            return self._beginning(portion)
-        odd = _odd(portion.lines)
-        return self._mixed(portion, odd) if odd or self._footer else self._rows(portion)
+        self._here = Position(portion.last)
+        return self._rows(portion) if self._has_begun else self._beginning(portion)
 
-    def _beginning(self, portion: Portion) -> Iterator[Item]:
-        lines, first, is_plain = portion
-        for at, line in enumerate(lines):
-            if line.strip() and not self._is_of_header(line, first + at):
+    def _beginning(self, portion: Portion) -> Iterator[Item | Items]:
+        for at, line in enumerate(portion.texts()):
+            if line.strip() and not self._is_of_header(line, portion.first + at):
                 yield self._begin()
-                yield from self.items(Portion(lines[at:], first + at, is_plain))
+                yield from self._rows(portion.behind(at))
                 return
 
     def end(self) -> Iterator[Item]:
@@ -85,40 +91,34 @@ class _Walk:
 
     def _begin(self) -> Item:
         header = self._header.header(self._demands)
-        self._body = ManyRows(Layout(header, self._demands))
+        self._layout = Layout(header, self._demands)
+        self._many = ManyRows(self._layout)
         self._has_begun = True
         return Item((header, *self._header.cautions), Position(self._header.line))
 
-    def _mixed(self, portion: Portion, odd: Sequence[int]) -> Iterator[Item]:
-        """Rows with blank lines, rows of no meaning and the footer among them, at these places."""
-        lines, first, is_plain = portion
-        begin = 0
-        for at in (*odd, len(lines)):
-            if begin < at:
-                yield from self._rows(Portion(lines[begin:at], first + begin, is_plain))
-            if at < len(lines):
-                yield from self._odd_row(lines[at], first + at)
-            begin = at + 1
-
-    def _rows(self, portion: Portion) -> Iterable[Item]:
-        """Rows 10 and 90 alone."""
-        lines, first, is_plain = portion
-        self._refuse_after_footer(first)
-        self._totals.count += len(lines)
-        numbers = range(first, first + len(lines))
-        raws = self._body.read(lines, first) if is_plain else map(self._body.layout.row, lines, numbers)
-        # Items are made without a line of Python for each: that would be a tenth of the time of a row.
-        positions = map(tuple.__new__, repeat(Position), zip(numbers, repeat(0), repeat(""), strict=False))
-        return map(tuple.__new__, repeat(Item), zip(raws, positions, strict=False))
-
-    def _odd_row(self, line: str, number: int) -> Iterator[Item]:
-        if not line.strip():
-            return
-        self._refuse_after_footer(number)
-        if line.partition("|")[0] == _FOOTER:
-            self._close(line, number)
+    def _rows(self, portion: Portion) -> Iterator[Item | Items]:
+        """As many at once as can be: what is not plain is halved until it stands alone, or among a few."""
+        if portion.line_count < FEW or self._footer:
+            for number, line in enumerate(portion.texts(), portion.first):
+                if line.strip():
+                    yield from self._row(line, number)
+        elif portion.data.startswith(_PLAIN) and (run := self._many.read(portion)):
+            self._totals.count += portion.line_count
+            yield Items(run, Position(portion.first))
         else:
-            yield Item(self._body.layout.row(line, number), Position(number))
+            for half in portion.halves():
+                yield from self._rows(half)
+
+    def _row(self, line: str, number: int) -> Iterator[Item]:
+        if self._footer:
+            message = "Something follows the footer (row 99), which must be the last row."
+            raise DamagedFile("FOOTER_NOT_LAST", message, Position(number))
+        row_type = line.partition("|")[0]
+        if row_type == _FOOTER:
+            self._close(line, number)
+            return
+        self._totals.count += row_type in COUNTED
+        yield Item(self._layout.row(line, number), Position(number))
 
     def _close(self, line: str, number: int) -> None:
         self._here = Position(number)
@@ -127,16 +127,6 @@ class _Walk:
         self._footer = self._totals.compared(
             count.strip(), validation.strip(), partial(self.lines.checksum, number=number), self._here
         )
-
-    def _refuse_after_footer(self, number: int) -> None:
-        if self._footer:
-            message = "Something follows the footer (row 99), which must be the last row."
-            raise DamagedFile("FOOTER_NOT_LAST", message, Position(number))
-
-
-def _odd(lines: Sequence[str]) -> list[int]:
-    """The places of all lines that are no rows 10 and 90."""
-    return [at for at, line in enumerate(lines) if line[:3] not in _COUNTED]
 
 
 def _for(demands: Demands) -> Format:

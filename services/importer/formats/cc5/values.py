@@ -1,4 +1,4 @@
-"""One value of a sync file, by the type of its column: from text to JSON text, in one way only for equal values.
+"""One value of a sync file, by the type of its column: from text to JSON text.
 
 Types and their forms are those of the vendor's page `data-sync-file`; `datetime` is that of its page of notes. Dates
 stay as they are written.
@@ -108,28 +108,53 @@ DECODER = msgspec.json.Decoder(float_hook=_decimal)
 ENCODER = msgspec.json.Encoder(order="sorted")
 
 
-def _json(value: str, wanted: type, name: str) -> str:
+def _json(value: str, wanted: type, name: str) -> Any:
     try:
         found = DECODER.decode(value)
-        text = ENCODER.encode(found).decode()
-        fits = "\\u0000" not in text or is_fit(found)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
         raise BadValue(f"The value is not a JSON {name}.") from None
     if not isinstance(found, wanted):
         raise BadValue(f"The value is not a JSON {name}.")
-    if not fits:
+    if "\\u0000" in value and not is_fit(found):
         raise BadValue("The value has a NUL character, which no text can have.")
-    return text
+    return found
 
 
 def json_list(value: str) -> str:
-    """A `list`: a JSON array."""
-    return _json(value, list, "array")
+    """A `list`: a JSON array. It stays as it is written, on one line: PostgreSQL stores equal ones alike."""
+    found = _json(value, list, "array")
+    return ENCODER.encode(found).decode() if "\n" in value else value
 
 
 def json_object(value: str) -> str:
-    """An `object`: a JSON object."""
-    return _json(value, dict, "object")
+    """An `object`: a JSON object, as it is written, on one line."""
+    found = _json(value, dict, "object")
+    return ENCODER.encode(found).decode() if "\n" in value else value
+
+
+def sorted_list(value: str) -> str:
+    """A `list`, in one form only."""
+    return ENCODER.encode(_json(value, list, "array")).decode()
+
+
+def sorted_object(value: str) -> str:
+    """An `object`, in one form only."""
+    return ENCODER.encode(_json(value, dict, "object")).decode()
+
+
+def are_objects(lines: bytes, count: int) -> bool:
+    """Whether each of so many lines is what `json_object` takes; False as well where it takes a closer look to tell."""
+    # No value can go over the end of its line then: nowhere in JSON may an opening brace follow a closing one, but
+    # behind a whole value.
+    if not lines.startswith(b"{") or not lines.endswith(b"}") or lines.count(b"}\n{") != count - 1:
+        return False
+    # An escape of a character may be one that no text can have.
+    if b"\\" in lines and b"\\u" in lines:
+        return False
+    try:
+        return len(DECODER.decode_lines(lines)) == count
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, BadValue):
+        return False
 
 
 def is_fit(value: Any) -> bool:
@@ -155,4 +180,8 @@ TYPES: MappingProxyType[str, Callable[[str], str]] = MappingProxyType(
         "list": json_list,
         "object": json_object,
     }
+)
+# Equal values of a key must be equal texts.
+KEY_TYPES: MappingProxyType[str, Callable[[str], str]] = MappingProxyType(
+    {**TYPES, "list": sorted_list, "object": sorted_object}
 )

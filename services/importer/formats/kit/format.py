@@ -34,6 +34,26 @@ class Item(NamedTuple):
     position: Position
 
 
+class Run(Protocol):
+    """One record that stands for several, each of an item of its own: as many as its length."""
+
+    def __len__(self) -> int: ...
+
+    def behind(self, count: int) -> Run:
+        """What is left behind so many of them, which are not all."""
+
+
+class Items(NamedTuple):
+    """A run of items at once, of a format whose rows are so small that each by itself would cost more than reading it.
+
+    None of them is refused, about the file or a definition. `read` gives their records one by one, one for each;
+    `position` is that of the first.
+    """
+
+    raw: Run
+    position: Position
+
+
 class WrongFormat(Exception):
     """The file is not of this format at all ("not mine"). The message says what was found instead."""
 
@@ -95,6 +115,6 @@ class Format:
     record_sources: tuple[str, ...] = ()
     target: str = FINDINGS
     sniff: Callable[[bytes], bool]
-    walk: Callable[[ByteStream], Iterator[Item]]
+    walk: Callable[[ByteStream], Iterator[Item | Items]]
     read: Callable[[Any], Iterable[Any]]
     adapt: Callable[[Demands], Format] | None = None

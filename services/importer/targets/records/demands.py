@@ -12,14 +12,13 @@ class Demands(msgspec.Struct, frozen=True):
 
     `workspaces` are the names of which row 01 must say one (id and name of the same workspace), `bucket` is what it
     must say; where nothing is given, any is taken. Without `require_footer` a missing footer and a wrong control total
-    are cautions. `keep_empty`: an empty value leaves the stored one alone. `schemas` are all that the workspace knows;
-    a file of another entity or data source is read without one.
+    are cautions. `schemas` are all that the workspace knows; a file of another entity or data source is read without
+    one.
     """
 
     workspaces: tuple[str, ...] = ()
     bucket: str = ""
     require_footer: bool = True
-    keep_empty: bool = False
     schemas: tuple[RecordSchema, ...] = ()
 
     def schema_of(self, entity_type: str, data_source: str) -> RecordSchema | None:

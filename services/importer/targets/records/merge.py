@@ -1,7 +1,8 @@
 """The merge of a records import: the rows of the file against the records of its kind, in set-based SQL in the flip.
 
-Of a key that the file has several times the last row stands for all of them; it takes along what it does not say itself
-and rows before it do, as if each had been applied by itself. Then every staged row has a key of its own.
+A row says something of every column that the file has: what its document lacks is empty. So the last row of a key
+stands for all of them; only where empty values leave things alone, it takes along what rows before it say, as if each
+had been applied by itself. Then every staged row has a key of its own.
 
 A deleted record keeps its row, without a document (schema/records.py). To people it is not there: a file that brings it
 back inserts it.
@@ -9,7 +10,7 @@ back inserts it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,14 +21,12 @@ from schema import staging
 from services.importer.engine.failures import RetryableFailure
 from services.importer.engine.statements import SMALL_TABLE_ROWS, Statements
 from services.importer.engine.target import Job
-from services.importer.targets.records.rows import SEPARATOR
 
 KIND = "record"
 
 # The records of the file's kind.
 OF_KIND = """t.tenant_id = :tenant AND t.workspace_id = :workspace
              AND t.entity_type = :entity_type AND t.data_source = :data_source"""
-CLEARED = "string_to_array(s.cleared, :separator)"
 
 
 class Outcome(StrEnum):
@@ -41,10 +40,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What the file's header has said; its rows belong there."""
+    """What the file's header has said; its rows belong there. `columns` are the codes of all that they have."""
 
     entity_type: str
     data_source: str
+    columns: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,11 @@ async def lock(connection: AsyncConnection, job: Job) -> None:
 
 async def kind_of(connection: AsyncConnection, job: Job) -> Kind | None:
     """As the runner has noted it when it staged the file; None: the file has no row."""
-    query = text("SELECT entity_type, data_source FROM imports WHERE tenant_id = :tenant AND import_id = :import_id")
+    query = text(
+        "SELECT entity_type, data_source, columns FROM imports WHERE tenant_id = :tenant AND import_id = :import_id"
+    )
     row = (await connection.execute(query, {"tenant": job.tenant_id, "import_id": job.import_id})).one()
-    return None if row.entity_type is None or row.data_source is None else Kind(row.entity_type, row.data_source)
+    return None if None in row else Kind(*row)
 
 
 def statements(connection: AsyncConnection, job: Job, kind: Kind, staged: Mapping[Table, str]) -> Statements:
@@ -76,7 +78,7 @@ def statements(connection: AsyncConnection, job: Job, kind: Kind, staged: Mappin
         "workspace": job.workspace_id,
         "entity_type": kind.entity_type,
         "data_source": kind.data_source,
-        "separator": SEPARATOR,
+        "columns": list(kind.columns),
     }
     return Statements(connection, {"records": staged[staging.records]}, parameters)
 
@@ -91,8 +93,8 @@ async def begin(sql: Statements) -> bool:
     return bool((await sql.run(f"SELECT EXISTS (SELECT FROM records t WHERE {OF_KIND})")).scalar_one())  # noqa: S608
 
 
-async def join_repeated(sql: Statements) -> Repeated:
-    """Leaves one staged row of each key."""
+async def join_repeated(sql: Statements, *, keep_empty: bool) -> Repeated:
+    """Leaves one staged row of each key, and merge_repeated(key, last, deleted): their ordinals; 0: never deleted."""
     keys = await sql.table(
         "merge_repeated",
         """
@@ -102,8 +104,8 @@ async def join_repeated(sql: Statements) -> Repeated:
     )
     if not keys:
         return Repeated()
-    await _fold(sql)
-    await _empty_deleted(sql)
+    if keep_empty:
+        await _fold(sql)
     found = await sql.run(
         """
         WITH gone AS (DELETE FROM {records} s USING merge_repeated r
@@ -119,57 +121,43 @@ async def join_repeated(sql: Statements) -> Repeated:
 
 
 async def _fold(sql: Statements) -> None:
-    """Gives the last row what it does not say of a column and a row before it does; nothing from before a deletion."""
+    """Gives the last row what it leaves empty and a row before it says; nothing from before a deletion."""
     await sql.run(
         """
         WITH said AS (
-            SELECT DISTINCT ON (s.key, c.code) s.key, c.code, c.value
+            SELECT DISTINCT ON (s.key, c.key) s.key, c.key AS code, c.value
             FROM {records} s
-            JOIN merge_repeated r ON r.key = s.key AND s.ordinal > r.deleted,
-                 LATERAL (SELECT d.key AS code, d.value FROM jsonb_each(s.document::jsonb) d
-                          UNION ALL SELECT code, NULL FROM unnest(string_to_array(s.cleared, :separator)) code) c
-            ORDER BY s.key, c.code, s.ordinal DESC),
-        folded AS (
-            SELECT key, COALESCE(jsonb_object_agg(code, value) FILTER (WHERE value IS NOT NULL), '{{}}') AS document,
-                   string_agg(code, :separator) FILTER (WHERE value IS NULL) AS cleared
-            FROM said GROUP BY key)
-        UPDATE {records} s SET document = f.document::text, cleared = f.cleared
+            JOIN merge_repeated r ON r.key = s.key AND s.ordinal > r.deleted, LATERAL jsonb_each(s.document::jsonb) c
+            ORDER BY s.key, c.key, s.ordinal DESC),
+        folded AS (SELECT key, jsonb_object_agg(code, value) AS document FROM said GROUP BY key)
+        UPDATE {records} s SET document = f.document::text
         FROM merge_repeated r JOIN folded f ON f.key = r.key
         WHERE s.key = r.key AND s.ordinal = r.last
         """
     )
 
 
-async def _empty_deleted(sql: Statements) -> None:
-    """A row that comes after a deletion of its key begins anew: all that the record had is cleared."""
-    await sql.run(
-        f"""
-        UPDATE {{records}} s
-        SET cleared = (SELECT string_agg(code, :separator) FROM jsonb_object_keys(t.document) code)
-        FROM merge_repeated r JOIN records t ON t.key = r.key
-        WHERE s.key = r.key AND s.ordinal = r.last AND s.ordinal > r.deleted AND r.deleted > 0
-          AND {OF_KIND} AND t.document IS NOT NULL
-        """  # noqa: S608  (a constant of this module)
-    )
-
-
-async def change_existing(sql: Statements) -> dict[Outcome, int]:
+async def change_existing(sql: Statements, *, keep_empty: bool) -> dict[Outcome, int]:
     """Leaves merge_known(source, record_id, document, outcome): staged rows whose record there is. Answers how many.
 
-    `document` is null where it stays as it is.
+    `document` is null where it stays as it is. Of a record that the file has deleted before, nothing is kept.
     """
+    kept = "t.document" if keep_empty else "t.document - CAST(:columns AS text[])"
     await sql.table(
         "merge_known",
         f"""
-        SELECT s.ctid AS source, t.record_id, CASE WHEN s.document IS NOT NULL THEN n.document END AS document,
+        SELECT s.ctid AS source, t.record_id, n.document,
                CASE WHEN s.document IS NULL AND t.document IS NOT NULL THEN '{Outcome.DELETED}'
-                    WHEN s.document IS NULL OR n.document IS NULL THEN '{Outcome.UNCHANGED}'
+                    WHEN n.document IS NULL THEN '{Outcome.UNCHANGED}'
                     WHEN t.document IS NULL THEN '{Outcome.REVIVED}' ELSE '{Outcome.UPDATED}' END AS outcome
         FROM {{records}} s
-        JOIN records t ON t.key = s.key,
-             LATERAL (SELECT NULLIF(COALESCE(CASE WHEN s.cleared IS NULL THEN t.document
-                                                  ELSE t.document - {CLEARED} END, '{{{{}}}}') || s.document::jsonb,
-                                    t.document) AS document OFFSET 0) n
+        JOIN records t ON t.key = s.key
+        LEFT JOIN merge_repeated r ON r.key = s.key AND r.deleted > 0,
+             LATERAL (SELECT s.document::jsonb AS document OFFSET 0) d,
+             -- Most rows that change nothing say all that there is: they are told without taking anything apart.
+             LATERAL (SELECT CASE WHEN d.document IS DISTINCT FROM t.document THEN NULLIF(
+                          COALESCE(CASE WHEN r.key IS NULL THEN {kept} END, '{{{{}}}}') || d.document, t.document)
+                      END AS document OFFSET 0) n
         WHERE {OF_KIND}
         """,  # noqa: S608
     )

@@ -9,11 +9,13 @@ Every text is valid Unicode without NUL.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import ClassVar
 
 from services.importer.targets.record import Caution, Record
 
-__all__ = ["Caution", "Delete", "Footer", "Header", "RecordsRecord", "Upsert"]
+__all__ = ["Caution", "Delete", "Footer", "Header", "RecordsRecord", "Upsert", "Upserts"]
 
 
 class Header(Record, frozen=True):
@@ -44,16 +46,37 @@ class Header(Record, frozen=True):
 class Upsert(Record, frozen=True):
     """A row 10: insert, or update by key.
 
-    `key` is the JSON array of the key's values, in the order of row 02. `document` is a JSON object of the row's values
-    (the key's too) without those that are empty: members sorted, no spaces, numbers in their shortest form; so equal
-    values are equal texts. `cleared` are the codes of columns that are empty in this row, sorted; none where empty
-    values are to be kept. `line` counts from 1 (of a file of the JSON twin: where the record begins).
+    `key` is the JSON array of the key's values, in the order of row 02, without spaces, members sorted and numbers in
+    their shortest form; so equal values are equal texts. `document` is a JSON object of the row's values (the key's
+    too), on one line: a column that it does not have is empty in this row. `line` counts from 1 (of a file of the JSON
+    twin: where the record begins).
     """
 
     key: str
     document: str
-    cleared: tuple[str, ...]
     line: int
+
+
+class Upserts(Record, frozen=True):
+    """Rows 10 of consecutive lines: `keys` and `documents` have a line for each, which is that of its `Upsert`.
+
+    The lines have LF between them. `line` is that of the first row.
+    """
+
+    keys: str
+    documents: str
+    line: int
+
+    def __len__(self) -> int:
+        return self.keys.count("\n") + 1
+
+    def behind(self, count: int) -> Upserts:
+        """What is left behind so many of the rows, which are not all."""
+        return Upserts(self.keys.split("\n", count)[count], self.documents.split("\n", count)[count], self.line + count)
+
+    def each(self) -> Iterator[Upsert]:
+        """The rows one by one."""
+        return map(Upsert, self.keys.split("\n"), self.documents.split("\n"), count(self.line))
 
 
 class Delete(Record, frozen=True):
@@ -75,4 +98,4 @@ class Footer(Record, frozen=True):
     validation: str
 
 
-RecordsRecord = Header | Upsert | Delete | Footer | Caution
+RecordsRecord = Header | Upsert | Upserts | Delete | Footer | Caution

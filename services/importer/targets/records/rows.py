@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from hashlib import sha256
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Table
@@ -12,15 +12,13 @@ from sqlalchemy import Table
 from schema import staging
 from services.importer.engine.failures import ImportFailure
 from services.importer.engine.target import Job, Tally
-from services.importer.targets.records.records import Caution, Delete, Footer, Header, Upsert
+from services.importer.targets.records.records import Caution, Delete, Footer, Header, Upsert, Upserts
 
 SLICE = 0
 ROW_BYTES = 80
 MAX_KEY = 255
 # Both stand in the index of records beside the key.
 MAX_NAME = 255
-# Between the codes in staging.records.cleared. Arrays would cost more than all the rest of a row.
-SEPARATOR = "\x1f"
 
 
 class RecordsStager:
@@ -39,30 +37,40 @@ class RecordsStager:
         rows, self._rows, self.weight = self._rows, [], 0
         return {staging.records: rows}
 
-    def add(self, ordinal: int, records: Iterable[Any]) -> bool:
-        """Takes the record of one row; False for what is none: header, footer, a caution."""
-        has_rows = False
+    def add(self, ordinal: int, records: Iterable[Any]) -> int:
+        """Takes the record of one row, or of several; none for what is no row: header, footer, a caution."""
+        rows = 0
         for record in records:
             match record:
                 case Upsert():
                     self.weight += ROW_BYTES + len(record.key) + len(record.document)
-                    cleared = joined(record.cleared) if record.cleared else None
-                    self._add(ordinal, record.key, record.document, cleared, record.line)
-                    has_rows = True
+                    self._add(ordinal, record.key, record.document, record.line)
+                    rows += 1
+                case Upserts():
+                    rows += self._add_run(ordinal, record)
                 case Delete():
                     self.weight += ROW_BYTES + len(record.key)
-                    self._add(ordinal, record.key, None, None, record.line)
-                    has_rows = True
+                    self._add(ordinal, record.key, None, record.line)
+                    rows += 1
                 case Caution():
                     self._tally.caution(record.code, record.message)
                 case Header():
                     self._begin(record)
                 case Footer():
                     self.facts["validation_code"] = record.validation or None
-        return has_rows
+        return rows
 
-    def _add(self, ordinal: int, key: str, document: str | None, cleared: str | None, line: int) -> None:
-        self._rows.append((self._tenant_id, SLICE, ordinal, bounded(key), document, cleared, line))
+    def _add(self, ordinal: int, key: str, document: str | None, line: int) -> None:
+        self._rows.append((self._tenant_id, SLICE, ordinal, bounded(key), document, None, line))
+
+    def _add_run(self, ordinal: int, run: Upserts) -> int:
+        keys, documents = run.keys.split("\n"), run.documents.split("\n")
+        numbers = zip(count(ordinal), keys, documents, count(run.line), strict=False)
+        self._rows += [
+            (self._tenant_id, SLICE, at, bounded(key), document, None, line) for at, key, document, line in numbers
+        ]
+        self.weight += ROW_BYTES * len(keys) + len(run.keys) + len(run.documents)
+        return len(keys)
 
     def _begin(self, header: Header) -> None:
         """Raises ImportFailure for files of one archive that are not of one kind: an import has one error file."""
@@ -80,12 +88,6 @@ class RecordsStager:
                 "reference_id": header.reference_id or None,
                 "file_header": header.text,
             }
-
-
-@lru_cache(maxsize=4096)
-def joined(codes: tuple[str, ...]) -> str:
-    """As it stands in staging."""
-    return SEPARATOR.join(codes)
 
 
 def bounded(key: str) -> str:

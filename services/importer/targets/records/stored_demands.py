@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schema.upload import record_files
 from services.importer.engine.failures import ImportFailure
 from services.importer.engine.target import Job
-from services.importer.policy import EmptyValues
 from services.importer.targets.records.demands import Demands
 from services.importer.targets.records.stored_schemas import schemas_in_force
 
@@ -26,6 +25,5 @@ async def demands_of(connection: AsyncConnection, job: Job) -> Demands:
         workspaces=(str(job.workspace_id), file.workspace),
         bucket=file.bucket_id,
         require_footer=policy.require_footer,
-        keep_empty=policy.empty is EmptyValues.KEEP,
         schemas=await schemas_in_force(connection, job.tenant_id, job.workspace_id),
     )

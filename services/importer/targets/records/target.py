@@ -13,6 +13,7 @@ from services.importer.engine.statements import Statements
 from services.importer.engine.target import ErrorFile, Job, Outcomes, Step, Tally
 from services.importer.engine.undo_kinds import UndoKind
 from services.importer.model import TargetName
+from services.importer.policy import EmptyValues
 from services.importer.targets.records import merge
 from services.importer.targets.records.demands import Demands
 from services.importer.targets.records.error_file import SyncErrorFile
@@ -61,9 +62,10 @@ class RecordsTarget:
         sql = merge.statements(connection, job, kind, staged)
         await step("comparing rows")
         has_records = await merge.begin(sql)
-        repeated = await merge.join_repeated(sql)
+        keep_empty = job.options.policy.empty is EmptyValues.KEEP
+        repeated = await merge.join_repeated(sql, keep_empty=keep_empty)
         await step("changing records")
-        known = await merge.change_existing(sql) if has_records else {}
+        known = await merge.change_existing(sql, keep_empty=keep_empty) if has_records else {}
         await step("adding records")
         inserted = await merge.insert_new(sql, has_known=bool(known))
         missing = await merge.count_missing(sql, has_known=bool(known))

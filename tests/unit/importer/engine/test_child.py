@@ -76,7 +76,7 @@ def test_a_packed_file_gives_what_the_file_gives(packed: bytes, frame_bytes: int
 
 def test_the_members_of_an_archive_are_one_import() -> None:
     found = parsed(zipped({"one.nessus": SCAN, "two.nessus": OTHER}))
-    assert [ordinal for ordinal, _ in items(found)] == list(range(1, 21))
+    assert [ordinal for ordinal, *_ in items(found)] == list(range(1, 21))
     assert items(found)[:12] == items(parsed(SCAN))
     assert sum(isinstance(reply, Opened) for reply in found) == 1
     assert found[-1].read == 20
@@ -86,7 +86,7 @@ def test_the_members_of_an_archive_are_one_import() -> None:
 def test_it_goes_on_behind_a_checkpoint_in_whichever_member_that_was(resume_after: int) -> None:
     data = zipped({"one.nessus": SCAN, "readme": b"text", "two.nessus": OTHER})
     found = parsed(data, resume_after=resume_after)
-    assert [ordinal for ordinal, _ in items(found)] == list(range(resume_after + 1, 21))
+    assert [ordinal for ordinal, *_ in items(found)] == list(range(resume_after + 1, 21))
     assert (found[-1].read, len(found[-1].cautions)) == (20, 1)
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from io import BytesIO
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from schema import staging
 from services.importer.engine.child import Parser, Pipe
+from services.importer.engine.chunk import Chunk
 from services.importer.engine.frames import LENGTH, Batch, Finished, Opened, Order, Refused, reply_decoder
+from services.importer.engine.limits import Limits
+from services.importer.engine.target import Job, Tally
 from services.importer.targets.records.demands import Demands
-from services.importer.targets.records.records import Footer, Header, RecordsRecord, Upsert
+from services.importer.targets.records.records import Footer, Header, RecordsRecord, Upsert, Upserts
+from services.importer.targets.records.rows import RecordsStager
 from tests.formats.golden import DATA
 from tests.formats.syncing import sync_file
 
@@ -52,6 +58,13 @@ def test_rows_are_counted_and_header_and_footer_are_not() -> None:
     assert items == [(0, Header), (1, Upsert), (2, Upsert), (0, Footer)]
 
 
+def test_a_run_is_the_rows_that_it_stands_for() -> None:
+    rows = [Upsert(f'["F{number}"]', f'{{"entityId":"F{number}"}}', 5 + number) for number in range(3)]
+    run = Upserts("\n".join(row.key for row in rows), "\n".join(row.document for row in rows), 5)
+    assert (len(run), list(run.each())) == (3, rows)
+    assert [list(run.behind(count).each()) for count in range(3)] == [rows, rows[1:], rows[2:]]
+
+
 def test_a_rejected_row_comes_with_its_text() -> None:
     lines = SAMPLE.decode().splitlines()
     rejected = [each for batch in batches(parsed(SAMPLE)) for each in batch.rejected]
@@ -62,10 +75,37 @@ def test_a_rejected_row_comes_with_its_text() -> None:
         assert "Xk3vQz81LmNw0sYd5TgB" not in f"{each.message} {each.value}"
 
 
-def test_a_resumed_child_gives_the_header_again_and_no_row_twice() -> None:
-    data = sync_file(*[f"10|F{number}|a|1|{{}}" for number in range(20)])
-    replies = parsed(data, resume_after=15, demands=Demands())
-    assert [item.ordinal for batch in batches(replies) for item in batch.items] == [0, *range(16, 21), 0]
+@pytest.mark.parametrize("resume_after", [0, 1, 9, 15, 19, 20])
+@pytest.mark.parametrize("bad", [(), (0,), (5, 6), (19,)])
+def test_a_resumed_child_gives_the_header_again_and_no_row_twice(resume_after: int, bad: tuple[int, ...]) -> None:
+    """Rows that can be used come in runs, which begin and end anywhere."""
+    data = sync_file(*[f"10|F{number}|a|{'x' if number in bad else 1}|{{}}" for number in range(20)])
+    replies = parsed(data, resume_after=resume_after, demands=Demands())
+    end = replies[-1]
+    assert isinstance(end, Finished)
+    assert end.read == 20
+    found = {each.ordinal: each.code for batch in batches(replies) for each in batch.rejected}
+    for item in (item for batch in batches(replies) for item in batch.items if item.ordinal):
+        (record,) = item.records
+        rows = record.each() if isinstance(record, Upserts) else [record]
+        found |= {ordinal: row.key for ordinal, row in enumerate(rows, item.ordinal)}
+    assert found == {
+        number + 1: "TYPE_MISMATCH" if number in bad else f'["F{number}"]' for number in range(resume_after, 20)
+    }
+    about = [item.records for batch in batches(replies) for item in batch.items if not item.ordinal]
+    assert [type(records[0]) for records in about] == [Header, Footer]
+
+
+def test_a_run_is_staged_as_the_items_that_it_stands_for() -> None:
+    job = Job(1, UUID(int=1), 0, None, "cc5", (), (), use_parser_actions=False)
+    tally = Tally()
+    chunk = Chunk(RecordsStager(job, tally), tally, Limits(chunk_records=20))
+    for batch in batches(parsed(sync_file(*[f"10|F{number}|a|1|{{}}" for number in range(20)]))):
+        chunk.add(batch)
+    assert (tally.read, tally.staged, chunk.is_due) == (20, 20, True)
+    rows, rejected = chunk.take()
+    assert [(row[2], row[3]) for row in rows[staging.records]] == [(n + 1, f'["F{n}"]') for n in range(20)]
+    assert not rejected
 
 
 @pytest.mark.parametrize(
