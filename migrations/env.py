@@ -14,9 +14,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, pool, text
 from sqlalchemy.schema import SchemaItem
 
+import schema.assets
 import schema.findings
 import schema.identity
 import schema.importer
+import schema.parser_actions
 import schema.records
 import schema.staging
 import schema.upload  # noqa: F401  # Each module adds its tables to the metadata.

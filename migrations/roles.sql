@@ -16,6 +16,7 @@ BEGIN
         'hythe_importer',  -- the importer's API, and retention
         'hythe_dispatch',  -- the dispatcher: which imports of any tenant wait, and nothing of what is in them
         'hythe_worker',    -- the workers; owns the schema staging
+        'hythe_fetcher',   -- the fetcher: lands what import sources are asked for
         'hythe_status',    -- the status service: reads
         'hythe_identity',  -- the identity service: the only one in the schema identity
         'hythe_audit'      -- appends to the audit log, for every service
@@ -35,7 +36,7 @@ BEGIN
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
     EXECUTE format(
         'GRANT CONNECT ON DATABASE %I TO hythe_owner, hythe_upload, hythe_importer, hythe_dispatch, hythe_worker, '
-        'hythe_status, hythe_identity, hythe_audit', current_database());
+        'hythe_fetcher, hythe_status, hythe_identity, hythe_audit', current_database());
     EXECUTE format('GRANT CREATE ON DATABASE %I TO hythe_owner', current_database());
     -- A merge works in temporary tables.
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO hythe_worker', current_database());

@@ -70,6 +70,21 @@ api_keys = Table(
     schema=SCHEMA,
 )
 
+# One of each import source: whoever holds it may push data into that source, and nothing else.
+container_tokens = Table(
+    "container_tokens",
+    metadata,
+    Column("tenant_id", Integer, ForeignKey("identity.tenants.tenant_id"), nullable=False),
+    Column("import_source_id", UUID(as_uuid=True), primary_key=True),
+    Column("workspace_id", UUID(as_uuid=True), nullable=False),
+    Column("user_id", Integer, ForeignKey("identity.users.user_id"), nullable=False, comment="on whose behalf"),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True, comment="SHA-256 of 256 random bits"),
+    Column("sealed", LargeBinary, nullable=False, comment="the token, encrypted with the installation's key"),
+    timestamp("created_at", default=True),
+    timestamp("used_at", nullable=True),
+    schema=SCHEMA,
+)
+
 login_attempts = Table(
     "login_attempts",
     metadata,

@@ -85,7 +85,7 @@ imports = Table(
     Column("file_name", Text, nullable=False),
     Column("file_type", Text, nullable=False),
     Column("file_size", BigInteger, nullable=False),
-    Column("lane", Text, nullable=False, comment="small or large, by size"),
+    Column("lane", Text, nullable=False, comment="small or large, by size; fetch while its inputs are to be landed"),
     Column("state", Text, nullable=False),
     Column("error_code", Text),
     Column("error_message", Text),
@@ -107,6 +107,15 @@ imports = Table(
     Column("reference_id", Text, comment="of the file's header"),
     Column("validation_code", Text, comment="of the file's footer, as it stands there"),
     Column("file_header", Text, comment="the header as it stands in the file; its error file begins with it"),
+    # Of objects only.
+    Column("import_source_id", UUID(as_uuid=True)),
+    Column("plan", JSONB, comment="the source's mapping when it was started: targets/objects/plan.py"),
+    Column("execution_number", Integer, comment="what clients call the run beside its id"),
+    Column("is_scheduled", Boolean, nullable=False, server_default=text("false")),
+    Column("waits", Boolean, nullable=False, server_default=text("false"), comment="for the end of another run"),
+    Column("needs_fetch", Boolean, nullable=False, server_default=text("false"), comment="its inputs are to be landed"),
+    timestamp("open_until", nullable=True),
+    Column("told_progress", JSONB, comment="what a client that sends the data has said of its own work"),
     Column("kind", Text, nullable=False, server_default="import", comment="import, or undo of another one"),
     Column("origin", Text, comment="retry, rerun or undo: what it was made for"),
     Column("origin_import_id", UUID(as_uuid=True), comment="the import that it retries, repeats or undoes"),
@@ -182,9 +191,29 @@ imports = Table(
         "workspace_id",
         "key",
         unique=True,
-        postgresql_where=text(f"workspace_id IS NOT NULL AND kind = 'import' AND NOT dry_run AND {LIVE}"),
+        postgresql_where=text(
+            f"workspace_id IS NOT NULL AND import_source_id IS NULL AND kind = 'import' AND NOT dry_run AND {LIVE}"
+        ),
     ),
+    # A source runs once at a time; others of it wait.
+    Index(
+        "uq_imports_source",
+        "tenant_id",
+        "import_source_id",
+        unique=True,
+        postgresql_where=text(f"import_source_id IS NOT NULL AND kind = 'import' AND NOT waits AND {LIVE}"),
+    ),
+    Index(
+        "ix_imports_source",
+        "tenant_id",
+        "import_source_id",
+        text("import_id DESC"),
+        postgresql_where=text("import_source_id IS NOT NULL"),
+    ),
+    Index("ix_imports_open", "open_until", postgresql_where=text("state = 'OPEN'")),
 )
+
+execution_numbers = Sequence("execution_numbers", metadata=metadata)
 
 # Commit order of flips of one owner. UUIDv7 says when an import was made, which is not when it was merged.
 flip_numbers = Sequence("flip_numbers", metadata=metadata)
@@ -197,8 +226,18 @@ import_inputs = Table(
     Column("object_key", Text, nullable=False, comment="the whole key in the bucket"),
     Column("etag", Text, nullable=False, comment="of the trigger; every read carries If-Match with it"),
     Column("size", BigInteger, nullable=False),
+    Column("chunk_id", Text, comment="what the client calls it, of data that comes in pieces"),
+    Column("digest", LargeBinary, comment="SHA-256 of such a piece"),
     timestamp("purged_at", nullable=True),
     _of_import(),
+    Index(
+        "uq_import_inputs_chunk",
+        "tenant_id",
+        "import_id",
+        "chunk_id",
+        unique=True,
+        postgresql_where=text("chunk_id IS NOT NULL"),
+    ),
     # Across tenants: the dispatcher asks whether anybody reads an object.
     Index("ix_import_inputs_object", "object_key"),
 )
@@ -259,6 +298,7 @@ import_progress = Table(
     Column("learned", BigInteger, nullable=False, server_default="0", comment="parser actions that it has added"),
     Column("cautions", JSONB, nullable=False, server_default="[]", comment="[{code, message, count}]"),
     Column("undo", JSONB, nullable=False, server_default="[]", comment="[{kind, action, reason, count}] of an undo"),
+    Column("entities", JSONB, nullable=False, server_default="{}", comment="counts by object type id, of objects"),
     timestamp("updated_at", default=True),
     _of_import(),
 )

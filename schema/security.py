@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Table
 
+import schema.assets
 import schema.findings
 import schema.identity
 import schema.importer
@@ -35,6 +36,7 @@ ROLES = (
     "hythe_importer",
     "hythe_dispatch",
     "hythe_worker",
+    "hythe_fetcher",
     "hythe_status",
     "hythe_identity",
     "hythe_audit",
@@ -77,7 +79,16 @@ def _each(names: Iterable[str], privileges: Sequence[str]) -> dict[str, Sequence
 
 
 # The read side shows neither the audit log nor signing keys and what was sent with them, and needs no parser actions.
-UNREAD = ("audit_log", "webhooks", "webhook_deliveries", "parser_action_settings", "parser_actions", "writeups")
+# Of import sources it reads all but their credentials, by columns.
+UNREAD = (
+    "audit_log",
+    "webhooks",
+    "webhook_deliveries",
+    "parser_action_settings",
+    "parser_actions",
+    "writeups",
+    "import_sources",
+)
 
 PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "hythe_upload": {
@@ -101,6 +112,9 @@ PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
         # Retention, and nothing else, reaches what the workers have written.
         **_each((*FINDINGS_TARGET, "records", "before_images", "sightings"), EXPIRE),
         "record_schemas": WRITE,
+        **_each(("object_schemas", "object_types", "object_attributes"), WRITE),
+        **_each(("import_sources", "import_schedules", "mapping_changes"), WRITE),
+        **_each(("objects", "object_references"), EXPIRE),
     },
     "hythe_dispatch": {
         "outbox": ("DELETE", "SELECT"),
@@ -113,18 +127,30 @@ PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "outbox": WRITE,
         **_each(("row_errors", "undo_items"), ("DELETE", "INSERT", "SELECT")),
         **_each(FINDINGS_TARGET, WRITE),
-        "records": WRITE,
+        **_each(("records", "objects", "object_references"), WRITE),
         **_each(("parser_action_settings", "writeups", "record_files", "record_schemas"), READ),
+        "object_schemas": READ,
+        # A flip says what the keys of a type are made of, and adds options that it has met.
+        **_each(("object_types", "object_attributes"), ("SELECT", "UPDATE")),
         # A file that is uploaded for that adds actions, and changes none.
         "parser_actions": APPEND,
         # An undo takes away what the undone import has left, and hands on what a later one keeps.
         **_each(("before_images", "sightings"), WRITE),
+    },
+    # Lands what sources are asked for, and merges nothing.
+    "hythe_fetcher": {
+        "imports": ("SELECT", "UPDATE"),
+        **_each(("import_claims", "import_leases", "import_progress", "import_requests", "outbox"), WRITE),
+        "import_inputs": ("DELETE", "INSERT", "SELECT"),
+        "import_sources": READ,
+        "tenant_limits": READ,
     },
     "hythe_status": _each((name for name in TENANT_TABLES if name not in UNREAD), READ),
     "hythe_identity": {
         **_each(("identity.tenants", "identity.users", "identity.api_keys"), ("INSERT", "SELECT", "UPDATE")),
         "identity.workspaces": ("INSERT", "SELECT", "UPDATE"),
         "identity.login_attempts": ("DELETE", "INSERT", "SELECT"),
+        "identity.container_tokens": WRITE,
         "audit_log": READ,
     },
     "hythe_audit": {"audit_log": ("INSERT",)},
@@ -136,9 +162,17 @@ COLUMN_PRIVILEGES: tuple[Grant, ...] = (
         "hythe_dispatch",
         "imports",
         "SELECT",
-        ("tenant_id", "import_id", "state", "lane", "not_before", "created_at", "started_at", "ended_at"),
+        ("tenant_id", "import_id", "state", "lane", "not_before", "created_at", "started_at", "ended_at", "open_until"),
     ),
-    # An object that no input names is nobody's and may be removed.
+    Grant("hythe_dispatch", "import_schedules", "SELECT", ("tenant_id", "schedule_id", "is_active", "next_at")),
+    Grant(
+        "hythe_status",
+        "import_sources",
+        "SELECT",
+        tuple(column.name for column in schema.assets.import_sources.columns if column.name != "secret"),
+    ),
+    # An object that neither an input nor an import source names is nobody's and may be removed.
+    Grant("hythe_dispatch", "import_sources", "SELECT", ("tenant_id", "import_source_id", "file_key")),
     Grant("hythe_dispatch", "import_inputs", "SELECT", ("tenant_id", "import_id", "number", "object_key")),
     Grant("hythe_dispatch", "outbox", "UPDATE", ("dispatch_number", "stream_sequence", "published_at", "next_at")),
 )
@@ -151,7 +185,9 @@ SEQUENCE_PRIVILEGES: Mapping[str, Sequence[str]] = {
         "evidence_evidence_id_seq",
         "findings_finding_id_seq",
         "flip_numbers",
+        "objects_object_id_seq",
     ),
+    "hythe_importer": ("execution_numbers",),
 }
 
 # On the database itself, by migrations/roles.sql: the flip keeps what it has matched in temporary tables.
@@ -168,6 +204,9 @@ POLICIES: tuple[Policy, ...] = (
     *(Policy(table, "tenant", "ALL", TENANT_RULE) for table in TENANT_TABLES),
     Policy("import_inputs", "dispatch", "SELECT", "true", "hythe_dispatch"),
     Policy("imports", "dispatch", "SELECT", "true", "hythe_dispatch"),
+    # When a schedule is due, and whose it is; which files sources read.
+    Policy("import_schedules", "dispatch", "SELECT", "true", "hythe_dispatch"),
+    Policy("import_sources", "dispatch", "SELECT", "true", "hythe_dispatch"),
     # Publishing marks rows of many tenants at once; which columns it may mark, the grants say.
     Policy("outbox", "dispatch", "ALL", "true", "hythe_dispatch"),
 )

@@ -134,6 +134,23 @@ records = Table(
     prefixes=["UNLOGGED"],
 )
 
+objects = Table(
+    "objects",
+    metadata,
+    *_place(),
+    Column("number", Integer, nullable=False, comment="of the object within its item"),
+    Column("object_type_id", Integer, nullable=False),
+    Column("key", Text(collation="C"), comment="as in objects"),
+    Column("label", Text, nullable=False),
+    Column("document", Text, nullable=False, comment="JSON {attribute id: value}, without references"),
+    Column("cleared", ARRAY(Integer), comment="attributes that it empties; null: none"),
+    # A table of their own would have several rows for each object, and the same few values over and over.
+    Column("lookups", Text, comment="its references: JSON [[attribute id, [value of each placeholder]]]; null: none"),
+    Column("line", BigInteger, nullable=False),
+    schema=SCHEMA,
+    prefixes=["UNLOGGED"],
+)
+
 # How far an import's staging has come. One row per import and slice, written in the transaction of each chunk.
 checkpoints = Table(
     "checkpoints",

@@ -33,6 +33,10 @@ CHECKED_WORDS = {
     "import_requests.action": "cancel",
     "outbox.topic": "run",
     "parser_actions.action": "LINK",
+    "import_sources.type": "csv",
+    "import_sources.empty_values": "IGNORE",
+    "import_sources.unknown_values": "IGNORE",
+    "import_schedules.frequency": "DAILY",
 }
 TENANT_TABLES = [table for table in metadata.sorted_tables if table.schema is None]
 SERVICE_ROLES = [role for role in security.ROLES if role != security.OWNER]

@@ -30,9 +30,9 @@ NO_TENANT_OF_ITS_OWN = {"alembic_version"}
 TENANT_RULE = (
     "(tenant_id = ( SELECT (NULLIF(current_setting('hythe.tenant'::text, true), ''::text))::integer AS \"nullif\"))"
 )
-DISPATCH_EXCEPTIONS = {"import_inputs", "imports", "outbox"}
+DISPATCH_EXCEPTIONS = {"import_inputs", "import_schedules", "import_sources", "imports", "outbox"}
 # The dispatcher looks for what is due, whoever's it is.
-INDEXES_ACROSS_TENANTS = {"ix_import_inputs_object", "ix_outbox_next"}
+INDEXES_ACROSS_TENANTS = {"ix_import_inputs_object", "ix_import_schedules_next", "ix_imports_open", "ix_outbox_next"}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_every_table_of_a_tenant_is_under_forced_row_level_security(catalog: psy
     assert set(tables.values()) == {(True, True)}
 
 
-def test_policies_are_those_of_the_data_and_only_three_tables_have_an_exception(
+def test_policies_are_those_of_the_data_and_only_five_tables_have_an_exception(
     catalog: psycopg.Connection[Any],
 ) -> None:
     found = catalog.execute(
@@ -170,6 +170,9 @@ def test_the_dispatcher_sees_which_imports_wait_and_nothing_of_what_is_in_them(s
         assert connection.execute("SELECT object_key FROM import_inputs").rowcount == 2
         refused(connection, "SELECT etag FROM import_inputs")
         refused(connection, "SELECT purged_at FROM import_inputs")
+        assert connection.execute("SELECT file_key FROM import_sources").rowcount == 2
+        refused(connection, "SELECT settings FROM import_sources")
+        refused(connection, "SELECT secret FROM import_sources")
 
 
 def test_the_dispatcher_marks_rows_of_every_tenant_but_moves_none(secured: Database) -> None:
