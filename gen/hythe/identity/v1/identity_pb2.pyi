@@ -167,7 +167,7 @@ class ResolveRequest(_message.Message):
     API_KEY_FIELD_NUMBER: _builtins.int
     BASIC_FIELD_NUMBER: _builtins.int
     api_key: _builtins.str
-    """An API key or a service account's secret."""
+    """An API key, a service account's secret or a container token."""
     @_builtins.property
     def basic(self) -> Global___BasicCredential:
         """User name and API key, as in HTTP Basic."""
@@ -280,12 +280,17 @@ class Principal(_message.Message):
     SCOPES_FIELD_NUMBER: _builtins.int
     CLIENT_IDS_FIELD_NUMBER: _builtins.int
     ALL_CLIENTS_FIELD_NUMBER: _builtins.int
+    IMPORT_SOURCE_ID_FIELD_NUMBER: _builtins.int
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.int
     user_id: _builtins.int
     email: _builtins.str
     role: _options_pb2.Role.ValueType
     operator: _builtins.bool
     all_clients: _builtins.bool
+    import_source_id: _builtins.str
+    """Of a container token: the only import source that it reaches, and that source's workspace (UUIDs). Else empty."""
+    workspace_id: _builtins.str
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -303,10 +308,12 @@ class Principal(_message.Message):
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         client_ids: _abc.Iterable[_builtins.int] | None = ...,
         all_clients: _builtins.bool = ...,
+        import_source_id: _builtins.str = ...,
+        workspace_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_clients", b"all_clients", "client_ids", b"client_ids", "email", b"email", "operator", b"operator", "role", b"role", "scopes", b"scopes", "tenant_id", b"tenant_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_clients", b"all_clients", "client_ids", b"client_ids", "email", b"email", "import_source_id", b"import_source_id", "operator", b"operator", "role", b"role", "scopes", b"scopes", "tenant_id", b"tenant_id", "user_id", b"user_id", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1190,3 +1197,160 @@ class SetWorkspaceDisabledResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetWorkspaceDisabledResponse: _TypeAlias = SetWorkspaceDisabledResponse  # noqa: Y015
+
+@_typing.final
+class ContainerToken(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    IMPORT_SOURCE_ID_FIELD_NUMBER: _builtins.int
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    USE_TIME_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    import_source_id: _builtins.str
+    """UUIDs."""
+    workspace_id: _builtins.str
+    user_id: _builtins.int
+    """On whose behalf it acts."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def use_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was used last, to about a minute; unset: never."""
+
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        import_source_id: _builtins.str = ...,
+        workspace_id: _builtins.str = ...,
+        user_id: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        use_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "use_time", b"use_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "import_source_id", b"import_source_id", "token", b"token", "use_time", b"use_time", "user_id", b"user_id", "workspace_id", b"workspace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerToken: _TypeAlias = ContainerToken  # noqa: Y015
+
+@_typing.final
+class IssueContainerTokenRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_SOURCE_ID_FIELD_NUMBER: _builtins.int
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
+    import_source_id: _builtins.str
+    """UUID."""
+    workspace_id: _builtins.str
+    """UUID of a workspace of the Assets API in the caller's tenant. NOT_FOUND `WORKSPACE_NOT_FOUND`."""
+    def __init__(
+        self,
+        *,
+        import_source_id: _builtins.str = ...,
+        workspace_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_source_id", b"import_source_id", "workspace_id", b"workspace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueContainerTokenRequest: _TypeAlias = IssueContainerTokenRequest  # noqa: Y015
+
+@_typing.final
+class IssueContainerTokenResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_TOKEN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def container_token(self) -> Global___ContainerToken: ...
+    def __init__(
+        self,
+        *,
+        container_token: Global___ContainerToken | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container_token", b"container_token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_token", b"container_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueContainerTokenResponse: _TypeAlias = IssueContainerTokenResponse  # noqa: Y015
+
+@_typing.final
+class GetContainerTokenRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_SOURCE_ID_FIELD_NUMBER: _builtins.int
+    import_source_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        import_source_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_source_id", b"import_source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetContainerTokenRequest: _TypeAlias = GetContainerTokenRequest  # noqa: Y015
+
+@_typing.final
+class GetContainerTokenResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_TOKEN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def container_token(self) -> Global___ContainerToken: ...
+    def __init__(
+        self,
+        *,
+        container_token: Global___ContainerToken | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container_token", b"container_token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_token", b"container_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetContainerTokenResponse: _TypeAlias = GetContainerTokenResponse  # noqa: Y015
+
+@_typing.final
+class RevokeContainerTokenRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_SOURCE_ID_FIELD_NUMBER: _builtins.int
+    import_source_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        import_source_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_source_id", b"import_source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeContainerTokenRequest: _TypeAlias = RevokeContainerTokenRequest  # noqa: Y015
+
+@_typing.final
+class RevokeContainerTokenResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeContainerTokenResponse: _TypeAlias = RevokeContainerTokenResponse  # noqa: Y015

@@ -140,6 +140,21 @@ class IdentityServiceStub:
                 request_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.SetWorkspaceDisabledRequest.SerializeToString,
                 response_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.SetWorkspaceDisabledResponse.FromString,
                 _registered_method=True)
+        self.IssueContainerToken = channel.unary_unary(
+                '/hythe.identity.v1.IdentityService/IssueContainerToken',
+                request_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.IssueContainerTokenRequest.SerializeToString,
+                response_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.IssueContainerTokenResponse.FromString,
+                _registered_method=True)
+        self.GetContainerToken = channel.unary_unary(
+                '/hythe.identity.v1.IdentityService/GetContainerToken',
+                request_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.GetContainerTokenRequest.SerializeToString,
+                response_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.GetContainerTokenResponse.FromString,
+                _registered_method=True)
+        self.RevokeContainerToken = channel.unary_unary(
+                '/hythe.identity.v1.IdentityService/RevokeContainerToken',
+                request_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.RevokeContainerTokenRequest.SerializeToString,
+                response_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.RevokeContainerTokenResponse.FromString,
+                _registered_method=True)
 
 
 class IdentityServiceServicer:
@@ -283,6 +298,30 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssueContainerToken(self, request, context):
+        """Container tokens, for services: opaque credentials that reach one import source and nothing else. Whether there is such a source is
+        for the caller to know; the gateway has no route to these.
+
+        A new token of the source; the one before is good no longer, from this moment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetContainerToken(self, request, context):
+        """The token that is good now. NOT_FOUND `CONTAINER_TOKEN_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeContainerToken(self, request, context):
+        """Nothing happens where there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IdentityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -390,6 +429,21 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.SetWorkspaceDisabled,
                     request_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.SetWorkspaceDisabledRequest.FromString,
                     response_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.SetWorkspaceDisabledResponse.SerializeToString,
+            ),
+            'IssueContainerToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueContainerToken,
+                    request_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.IssueContainerTokenRequest.FromString,
+                    response_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.IssueContainerTokenResponse.SerializeToString,
+            ),
+            'GetContainerToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetContainerToken,
+                    request_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.GetContainerTokenRequest.FromString,
+                    response_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.GetContainerTokenResponse.SerializeToString,
+            ),
+            'RevokeContainerToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeContainerToken,
+                    request_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.RevokeContainerTokenRequest.FromString,
+                    response_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.RevokeContainerTokenResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -960,6 +1014,87 @@ class IdentityService:
             '/hythe.identity.v1.IdentityService/SetWorkspaceDisabled',
             hythe_dot_identity_dot_v1_dot_identity__pb2.SetWorkspaceDisabledRequest.SerializeToString,
             hythe_dot_identity_dot_v1_dot_identity__pb2.SetWorkspaceDisabledResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueContainerToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.identity.v1.IdentityService/IssueContainerToken',
+            hythe_dot_identity_dot_v1_dot_identity__pb2.IssueContainerTokenRequest.SerializeToString,
+            hythe_dot_identity_dot_v1_dot_identity__pb2.IssueContainerTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetContainerToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.identity.v1.IdentityService/GetContainerToken',
+            hythe_dot_identity_dot_v1_dot_identity__pb2.GetContainerTokenRequest.SerializeToString,
+            hythe_dot_identity_dot_v1_dot_identity__pb2.GetContainerTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeContainerToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.identity.v1.IdentityService/RevokeContainerToken',
+            hythe_dot_identity_dot_v1_dot_identity__pb2.RevokeContainerTokenRequest.SerializeToString,
+            hythe_dot_identity_dot_v1_dot_identity__pb2.RevokeContainerTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

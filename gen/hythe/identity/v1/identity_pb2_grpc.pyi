@@ -65,6 +65,16 @@ class IdentityServiceStub:
     GetWorkspace: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetWorkspaceRequest, _identity_pb2.GetWorkspaceResponse]
     """The workspace that a request is for: by its id or its name, or the tenant's oldest one that is not disabled."""
     SetWorkspaceDisabled: _grpc.UnaryUnaryMultiCallable[_identity_pb2.SetWorkspaceDisabledRequest, _identity_pb2.SetWorkspaceDisabledResponse]
+    IssueContainerToken: _grpc.UnaryUnaryMultiCallable[_identity_pb2.IssueContainerTokenRequest, _identity_pb2.IssueContainerTokenResponse]
+    """Container tokens, for services: opaque credentials that reach one import source and nothing else. Whether there is such a source is
+    for the caller to know; the gateway has no route to these.
+
+    A new token of the source; the one before is good no longer, from this moment.
+    """
+    GetContainerToken: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetContainerTokenRequest, _identity_pb2.GetContainerTokenResponse]
+    """The token that is good now. NOT_FOUND `CONTAINER_TOKEN_NOT_FOUND`."""
+    RevokeContainerToken: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeContainerTokenRequest, _identity_pb2.RevokeContainerTokenResponse]
+    """Nothing happens where there is none."""
 
 @_typing.type_check_only
 class IdentityServiceAsyncStub(IdentityServiceStub):
@@ -103,6 +113,16 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     GetWorkspace: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetWorkspaceRequest, _identity_pb2.GetWorkspaceResponse]  # type: ignore[assignment]
     """The workspace that a request is for: by its id or its name, or the tenant's oldest one that is not disabled."""
     SetWorkspaceDisabled: _aio.UnaryUnaryMultiCallable[_identity_pb2.SetWorkspaceDisabledRequest, _identity_pb2.SetWorkspaceDisabledResponse]  # type: ignore[assignment]
+    IssueContainerToken: _aio.UnaryUnaryMultiCallable[_identity_pb2.IssueContainerTokenRequest, _identity_pb2.IssueContainerTokenResponse]  # type: ignore[assignment]
+    """Container tokens, for services: opaque credentials that reach one import source and nothing else. Whether there is such a source is
+    for the caller to know; the gateway has no route to these.
+
+    A new token of the source; the one before is good no longer, from this moment.
+    """
+    GetContainerToken: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetContainerTokenRequest, _identity_pb2.GetContainerTokenResponse]  # type: ignore[assignment]
+    """The token that is good now. NOT_FOUND `CONTAINER_TOKEN_NOT_FOUND`."""
+    RevokeContainerToken: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeContainerTokenRequest, _identity_pb2.RevokeContainerTokenResponse]  # type: ignore[assignment]
+    """Nothing happens where there is none."""
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     """Who somebody is, and what they may do. It knows nothing of imports."""
@@ -264,5 +284,33 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.SetWorkspaceDisabledRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.SetWorkspaceDisabledResponse, _abc.Awaitable[_identity_pb2.SetWorkspaceDisabledResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def IssueContainerToken(
+        self,
+        request: _identity_pb2.IssueContainerTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.IssueContainerTokenResponse, _abc.Awaitable[_identity_pb2.IssueContainerTokenResponse]]:
+        """Container tokens, for services: opaque credentials that reach one import source and nothing else. Whether there is such a source is
+        for the caller to know; the gateway has no route to these.
+
+        A new token of the source; the one before is good no longer, from this moment.
+        """
+
+    @_abc_1.abstractmethod
+    def GetContainerToken(
+        self,
+        request: _identity_pb2.GetContainerTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.GetContainerTokenResponse, _abc.Awaitable[_identity_pb2.GetContainerTokenResponse]]:
+        """The token that is good now. NOT_FOUND `CONTAINER_TOKEN_NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def RevokeContainerToken(
+        self,
+        request: _identity_pb2.RevokeContainerTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.RevokeContainerTokenResponse, _abc.Awaitable[_identity_pb2.RevokeContainerTokenResponse]]:
+        """Nothing happens where there is none."""
 
 def add_IdentityServiceServicer_to_server(servicer: IdentityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

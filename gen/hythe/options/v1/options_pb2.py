@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehythe/options/v1/options.proto\x12\x10hythe.options.v1\x1a google/protobuf/descriptor.proto\"k\n\rAuthorization\x12$\n\x04role\x18\x01 \x01(\x0e\x32\x16.hythe.options.v1.Role\x12\x11\n\tanonymous\x18\x02 \x01(\x08\x12\x10\n\x08operator\x18\x03 \x01(\x08\x12\x0f\n\x07\x61udited\x18\x04 \x01(\x08\"g\n\tJsonShape\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x10\n\x08response\x18\x02 \x01(\t\x12\x1a\n\x12request_media_type\x18\x03 \x01(\t\x12\x1b\n\x13response_media_type\x18\x04 \x01(\t*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x11\n\rROLE_IMPORTER\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03:X\n\rauthorization\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32\x1f.hythe.options.v1.Authorization:Q\n\njson_shape\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x1b.hythe.options.v1.JsonShapeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehythe/options/v1/options.proto\x12\x10hythe.options.v1\x1a google/protobuf/descriptor.proto\"{\n\rAuthorization\x12$\n\x04role\x18\x01 \x01(\x0e\x32\x16.hythe.options.v1.Role\x12\x11\n\tanonymous\x18\x02 \x01(\x08\x12\x10\n\x08operator\x18\x03 \x01(\x08\x12\x0f\n\x07\x61udited\x18\x04 \x01(\x08\x12\x0e\n\x06scopes\x18\x05 \x03(\t\"g\n\tJsonShape\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x10\n\x08response\x18\x02 \x01(\t\x12\x1a\n\x12request_media_type\x18\x03 \x01(\t\x12\x1b\n\x13response_media_type\x18\x04 \x01(\t*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x11\n\rROLE_IMPORTER\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03:X\n\rauthorization\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32\x1f.hythe.options.v1.Authorization:Q\n\njson_shape\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x1b.hythe.options.v1.JsonShapeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hythe.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=300
-  _globals['_ROLE']._serialized_end=380
+  _globals['_ROLE']._serialized_start=316
+  _globals['_ROLE']._serialized_end=396
   _globals['_AUTHORIZATION']._serialized_start=86
-  _globals['_AUTHORIZATION']._serialized_end=193
-  _globals['_JSONSHAPE']._serialized_start=195
-  _globals['_JSONSHAPE']._serialized_end=298
+  _globals['_AUTHORIZATION']._serialized_end=209
+  _globals['_JSONSHAPE']._serialized_start=211
+  _globals['_JSONSHAPE']._serialized_end=314
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
@@ -48,6 +50,7 @@ class Authorization(_message.Message):
     ANONYMOUS_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
     AUDITED_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
     role: Global___Role.ValueType
     """The least role that may call. A higher role includes the lower ones: viewer, importer, admin."""
     anonymous: _builtins.bool
@@ -56,6 +59,12 @@ class Authorization(_message.Message):
     """True when the caller must also be an operator of the installation, whatever the tenant."""
     audited: _builtins.bool
     """True when a call changes something: it is written to the audit log. Refusals are always written."""
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Scopes of which a credential that has any (a key or a container token) must have one. A credential without scopes goes by its
+        role alone.
+        """
+
     def __init__(
         self,
         *,
@@ -63,10 +72,11 @@ class Authorization(_message.Message):
         anonymous: _builtins.bool = ...,
         operator: _builtins.bool = ...,
         audited: _builtins.bool = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anonymous", b"anonymous", "audited", b"audited", "operator", b"operator", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anonymous", b"anonymous", "audited", b"audited", "operator", b"operator", "role", b"role", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
