@@ -1,8 +1,9 @@
 """Who calls: principal, credential and request of the call being served, and how a credential becomes a principal.
 
 A JWT is verified here by the key set of the identity service; anything else (API keys, Basic) is asked of it by
-`Resolve` and remembered for at most a minute. Where keys and answers come from is a `KeySource` and a `Resolver`,
-because the identity service itself must not call itself over the network.
+`Resolve` and remembered for at most a minute. A container token is not remembered, so that it ends in the moment in
+which another takes its place. Where keys and answers come from is a `KeySource` and a `Resolver`, because the identity
+service itself must not call itself over the network.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 import grpc
 from cachetools import TTLCache
@@ -128,7 +130,9 @@ class Authenticator:
         digest = hashlib.sha256(repr(credential).encode()).digest()
         known = self._resolved.get(digest)
         if known is None:
-            known = self._resolved[digest] = await self._resolver.resolve(credential)
+            known = await self._resolver.resolve(credential)
+            if known.import_source_id is None:
+                self._resolved[digest] = known
         return known
 
     async def close(self) -> None:
@@ -184,7 +188,7 @@ class RemoteResolver:
 
 
 def principal_of(message: identity_pb2.Principal) -> Principal:
-    """A role that this version does not know raises ValueError: nothing is granted by guessing."""
+    """A role that this version does not know raises ValueError, as a bad id does: nothing is granted by guessing."""
     return Principal(
         tenant_id=message.tenant_id,
         user_id=message.user_id,
@@ -193,6 +197,8 @@ def principal_of(message: identity_pb2.Principal) -> Principal:
         operator=message.operator,
         scopes=frozenset(message.scopes),
         client_ids=None if message.all_clients else frozenset(message.client_ids),
+        import_source_id=UUID(message.import_source_id) if message.import_source_id else None,
+        workspace_id=UUID(message.workspace_id) if message.workspace_id else None,
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import IntEnum
+from uuid import UUID
 
 from runtime.errors import Unauthenticated
 
@@ -30,9 +31,19 @@ class Principal:
     scopes: frozenset[str] = frozenset()
     client_ids: frozenset[int] | None = None
     """The only clients there are for this principal; None: all of the tenant."""
+    import_source_id: UUID | None = None
+    """The only import source that it reaches: of a container token. None: whichever its role allows."""
+    workspace_id: UUID | None = None
+    """The workspace of that source, the only one there is for it."""
 
     def may_see_client(self, client_id: int) -> bool:
         return self.client_ids is None or client_id in self.client_ids
+
+    def may_reach_source(self, import_source_id: UUID) -> bool:
+        return self.import_source_id in {None, import_source_id}
+
+    def may_reach_workspace(self, workspace_id: UUID) -> bool:
+        return self.workspace_id in {None, workspace_id}
 
 
 @dataclass(frozen=True, slots=True)

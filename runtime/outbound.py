@@ -14,27 +14,16 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 import certifi
 import httpx
 
-MAX_URL_LENGTH = 2_048
-HIGHEST_PORT = 65_535
-USER_AGENT = "Hythe"
+from runtime.destinations import HIGHEST_PORT, is_never_reached, is_public, unmapped
 
-# Never, whatever a setting says: they belong to one machine or to none. 169.254.0.0/16 and fd00:ec2::254 are where
-# clouds hand out credentials.
-NEVER = tuple(
-    ip_network(network)
-    for network in (
-        "0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
-        "::/128", "fe80::/10", "fec0::/10", "ff00::/8", "fd00:ec2::/32",
-    )
-)  # fmt: skip
-# These carry an IPv4 address that a translator somewhere would reach: NAT64, 6to4, Teredo, IPv4-compatible.
-TRANSLATED = tuple(ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+MAX_URL_LENGTH = 2_048
+USER_AGENT = "Hythe"
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a name. Raises OSError when there are none."""
@@ -122,9 +111,8 @@ class Outbound:
             raise BadUrl("its host is not public")
 
     def _is_allowed(self, address: IPv4Address | IPv6Address) -> bool:
-        if isinstance(address, IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        if any(address in network for network in (*NEVER, *TRANSLATED)):
+        address = unmapped(address)
+        if is_never_reached(address):
             return False
         return self._allow_private_networks or is_public(address)
 
@@ -174,12 +162,6 @@ class Outbound:
             extensions={"sni_hostname": url.raw_host.decode("ascii")},
         ) as response:
             return Answer(response.status_code, seconds_of(response.headers.get("retry-after", "")))
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether anybody on the internet could be meant by it."""
-    is_odd = address.is_multicast or address.is_reserved or address.is_loopback or address.is_link_local
-    return address.is_global and not is_odd and not address.is_private
 
 
 async def resolved(host: str, port: int) -> list[str]:

@@ -1,8 +1,8 @@
 """The settings of a process, read from its environment here and nowhere else.
 
 A service's own settings.py takes the classes it needs as bases and adds its own fields: `ProcessSettings` for
-everything that runs, `Settings` for a gRPC service, `ObjectStoreSettings` and `QueueSettings` for what they name.
-Every name has the prefix `HYTHE_`. Nothing that grants access has a default.
+everything that runs, `Settings` for a gRPC service, `ObjectStoreSettings`, `QueueSettings` and `SealingSettings` for
+what they name. Every name has the prefix `HYTHE_`. Nothing that grants access has a default.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from runtime.sealing import Sealer
 
 PREFIX = "HYTHE_"
 HIGHEST_PORT = 65535
@@ -73,6 +75,25 @@ class ObjectStoreSettings(BaseSettings):
     s3_bucket: str = Field("hythe", description="Bucket of all files.")
     s3_prefix: str = Field("uploads", description="First part of every object's key.")
     public_url: HttpUrl = Field(description="Origin of the gateway, as clients see it.")
+
+
+def _check_keys(value: SecretStr) -> SecretStr:
+    try:
+        Sealer(value.get_secret_value())
+    except ValueError:
+        message = "must be one or more keys of `Fernet.generate_key`, separated by commas"
+        raise ValueError(message) from None
+    return value
+
+
+class SealingSettings(BaseSettings):
+    """For a process that keeps secrets in the database which it must read again."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    secrets_key: Annotated[SecretStr, AfterValidator(_check_keys)] = Field(
+        description="Seals secrets in the database; a new key goes before the old ones, separated by a comma."
+    )
 
 
 class QueueSettings(BaseSettings):

@@ -16,7 +16,8 @@ from nats.js.errors import NotFoundError
 log = structlog.get_logger(__name__)
 
 STREAM = "IMPORTS"
-LANES = ("small", "large")
+LANES = ("small", "large", "fetch")
+"""A subject and a consumer each. The workers take from the first two, the fetcher from the third."""
 
 EVENTS = "EVENTS"
 EVENT_SUBJECTS = "events.>"

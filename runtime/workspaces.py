@@ -12,6 +12,7 @@ from hythe.identity.v1 import identity_pb2
 from hythe.identity.v1.identity_pb2_grpc import IdentityServiceStub
 from runtime.channels import call_metadata
 from runtime.context import Principal
+from runtime.errors import NotFound
 from runtime.wire import from_rpc_error
 
 IDENTITY_SECONDS = 3.0
@@ -38,11 +39,16 @@ class RemoteWorkspaces:
         self._known: TTLCache[tuple[int, str, str], Workspace] = TTLCache(REMEMBERED_ENTRIES, REMEMBERED_SECONDS)
 
     async def find(self, principal: Principal, workspace: str = "", bucket_id: str = "") -> Workspace:
-        """By id or name; empty: the tenant's oldest. Raises NotFound WORKSPACE_NOT_FOUND."""
-        asked = (principal.tenant_id, workspace, bucket_id)
+        """By id or name; empty: the tenant's oldest. Raises NotFound WORKSPACE_NOT_FOUND.
+
+        For a container token there is one workspace only, whatever others of the tenant have asked.
+        """
+        asked = (principal.tenant_id, workspace or str(principal.workspace_id or ""), bucket_id)
         known = self._known.get(asked)
         if known is None:
-            known = self._known[asked] = await self._ask(workspace, bucket_id)
+            known = self._known[asked] = await self._ask(*asked[1:])
+        if not principal.may_reach_workspace(known.workspace_id):
+            raise NotFound("WORKSPACE_NOT_FOUND", "There is no such workspace.", workspace_id=workspace[:64])
         return known
 
     async def _ask(self, workspace: str, bucket_id: str) -> Workspace:

@@ -67,3 +67,13 @@ def check(principal: Principal, rule: options_pb2.Authorization) -> None:
         raise PermissionDenied("ROLE_REQUIRED", f"This needs the role {needed}.", role=needed)
     if rule.operator and not principal.operator:
         raise PermissionDenied("OPERATOR_REQUIRED", "This is for operators of the installation.")
+    if is_limited(principal) and principal.scopes.isdisjoint(rule.scopes):
+        needed = " or ".join(rule.scopes) or "none: it is for credentials without scopes"
+        raise PermissionDenied(
+            "SCOPE_REQUIRED", f"The scope that this needs is {needed}.", scopes=" ".join(rule.scopes)
+        )
+
+
+def is_limited(principal: Principal) -> bool:
+    """Whether the credential was made for some methods only. What names no scope is then closed to it."""
+    return bool(principal.scopes) or principal.import_source_id is not None

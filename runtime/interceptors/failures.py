@@ -72,17 +72,17 @@ def error_body(envelope: Envelope, error: ServiceError) -> str:
     """ASCII JSON, with the message cut until it fits."""
     message = short_message(error)
     while True:
-        body = json.dumps(envelope(worded(error, message), error.http_status))
+        body = json.dumps(envelope(with_message(error, message), error.http_status))
         if len(body) <= LONGEST_BODY or not message:
             return body
         message = message[: len(message) // 2]
 
 
-def worded(error: ServiceError, message: str) -> ServiceError:
-    """An error of the same kind with another message. A subclass may be made of other arguments than its base."""
-    other = type(error).__new__(type(error))
-    ServiceError.__init__(other, error.reason, message, **error.metadata)
-    return other
+def with_message(error: ServiceError, message: str) -> ServiceError:
+    """The same error in other words, however its class is made."""
+    changed = type(error).__new__(type(error))
+    changed.__dict__.update(error.__dict__, message=message)
+    return changed
 
 
 def status_code(value: Any) -> grpc.StatusCode:

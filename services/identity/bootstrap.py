@@ -1,4 +1,4 @@
-"""`python -m services.identity.bootstrap`: the first tenant, its administrator and operator, their key, a workspace.
+"""`python -m services.identity.bootstrap`: the first tenant, its administrator and operator, their key, workspaces.
 
 It makes what is missing and may be run at every start. A password that is there is left alone, because its owner may
 have changed it; `--reset-password` sets it from the file again, and gives the user back every right, for when nobody
@@ -20,7 +20,7 @@ from runtime.errors import ServiceError
 from runtime.settings import load
 from services.identity.api_keys import digest_of
 from services.identity.checks import checked_name, checked_user_name
-from services.identity.model import APPFILE, Account
+from services.identity.model import APPFILE, ASSETS, Account
 from services.identity.passwords import LEAST_GIVEN_LENGTH, LONGEST_PASSWORD, Passwords
 from services.identity.settings import BootstrapSettings
 from services.identity.store.transactions import Queries, Store
@@ -51,7 +51,10 @@ async def bootstrap(store: Store, passwords: Passwords, settings: BootstrapSetti
         if key:
             await _ensure_key(queries, account, key)
         if settings.bootstrap_workspace:
-            await _ensure_workspace(queries, account, settings)
+            bucket_id = settings.bootstrap_bucket.strip() or None
+            await _ensure_workspace(queries, account, APPFILE, settings.bootstrap_workspace, bucket_id)
+        if settings.bootstrap_assets_workspace:
+            await _ensure_workspace(queries, account, ASSETS, settings.bootstrap_assets_workspace)
 
 
 async def _ensure_administrator(
@@ -82,16 +85,14 @@ async def _ensure_key(queries: Queries, account: Account, key: str) -> None:
     await queries.keys.add(account, name=KEY_NAME, prefix=key[:SHOWN_OF_KEY], digest=digest)
 
 
-async def _ensure_workspace(queries: Queries, account: Account, settings: BootstrapSettings) -> None:
+async def _ensure_workspace(
+    queries: Queries, account: Account, dialect: str, name: str, bucket_id: str | None = None
+) -> None:
     """One that somebody has disabled stays so."""
-    name = checked_name(settings.bootstrap_workspace, "bootstrap_workspace")
-    if not await queries.workspaces.is_there(account.tenant_id, APPFILE, name):
+    checked = checked_name(name, "name of a workspace")
+    if not await queries.workspaces.is_there(account.tenant_id, dialect, checked):
         await queries.workspaces.add(
-            account.tenant_id,
-            uuid_utils.compat.uuid7(),
-            dialect=APPFILE,
-            name=name,
-            bucket_id=settings.bootstrap_bucket.strip() or None,
+            account.tenant_id, uuid_utils.compat.uuid7(), dialect=dialect, name=checked, bucket_id=bucket_id
         )
 
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from functools import partial
 
-from dialects.plextrac.envelope import error_envelope
+import dialects.assets.envelope
+import dialects.plextrac.envelope
+from hythe.dialects.assets.v1.assets_pb2_grpc import add_AssetsIdentityServicer_to_server
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import add_PlextracIdentityServicer_to_server
 from hythe.identity.v1.identity_pb2_grpc import add_IdentityServiceServicer_to_server
 from hythe.identity.v1.well_known_pb2_grpc import add_WellKnownServicer_to_server
 from runtime.audit import AuditTable, AuditTrail
 from runtime.auth import Authenticator
 from runtime.database import Database
+from runtime.sealing import Sealer
 from runtime.server import run, serve
 from runtime.settings import load
 from schema.identity import audit_log
 from services.identity.api_keys import ApiKeys
+from services.identity.container_tokens import ContainerTokens
 from services.identity.credentials import Credentials
+from services.identity.dialects.assets import AssetsIdentity
 from services.identity.dialects.plextrac import PlextracIdentity, extra_claims
 from services.identity.logins import LoginLimit, Logins
 from services.identity.passwords import Passwords
@@ -33,6 +38,7 @@ SERVICE_NAMES = (
     "hythe.identity.v1.IdentityService",
     "hythe.identity.v1.WellKnown",
     "hythe.dialects.plextrac.v2.PlextracIdentity",
+    "hythe.dialects.assets.v1.AssetsIdentity",
 )
 
 
@@ -62,7 +68,11 @@ async def main() -> None:
         tenants=Tenants(store, passwords),
         users=Users(store, passwords),
         api_keys=ApiKeys(store),
+        container_tokens=ContainerTokens(store, Sealer(settings.secrets_key.get_secret_value())),
         workspaces=Workspaces(store),
+    )
+    assets = AssetsIdentity(
+        use_cases.workspaces, public_url=str(settings.public_url), installation_id=settings.installation_id
     )
     # This service knows its own keys and credentials; the others ask it for them.
     authenticator = Authenticator(
@@ -76,9 +86,13 @@ async def main() -> None:
                 partial(add_IdentityServiceServicer_to_server, IdentityService(use_cases)),
                 partial(add_WellKnownServicer_to_server, WellKnown(use_cases)),
                 partial(add_PlextracIdentityServicer_to_server, PlextracIdentity(use_cases.logins)),
+                partial(add_AssetsIdentityServicer_to_server, assets),
             ],
             service_names=SERVICE_NAMES,
-            envelopes={"plextrac": error_envelope},
+            envelopes={
+                "plextrac": dialects.plextrac.envelope.error_envelope,
+                "assets": dialects.assets.envelope.error_envelope,
+            },
             authenticator=authenticator,
             audit=AuditTrail(AuditTable(audit_database, audit_log)),
             background=[partial(keys.watch, seconds=settings.key_reload_seconds), limit.prune],

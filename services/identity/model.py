@@ -83,6 +83,20 @@ class KeyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerToken:
+    """What is kept of the one token of an import source."""
+
+    import_source_id: UUID
+    workspace_id: UUID
+    user_id: int
+    """On whose behalf it acts."""
+    sealed: bytes
+    created_at: datetime
+    used_at: datetime | None
+    """To about a minute."""
+
+
+@dataclass(frozen=True, slots=True)
 class Workspace:
     workspace_id: UUID
     dialect: str
@@ -104,4 +118,5 @@ class Page(Generic[T]):
 
 
 APPFILE = "appfile"
-DIALECTS_WITH_WORKSPACES = frozenset({APPFILE, "assets"})
+ASSETS = "assets"
+DIALECTS_WITH_WORKSPACES = frozenset({APPFILE, ASSETS})

@@ -16,9 +16,10 @@ from hythe.identity.v1.well_known_pb2_grpc import WellKnownServicer
 from runtime.auth import ApiKey, Basic, Principal, current_credential, current_principal, current_request
 from runtime.timestamps import timestamp
 from services.identity.api_keys import ApiKeys
+from services.identity.container_tokens import ContainerTokens
 from services.identity.credentials import Credentials
 from services.identity.logins import Logins
-from services.identity.model import Account, KeyRecord, Tenant, Workspace
+from services.identity.model import Account, ContainerToken, KeyRecord, Tenant, Workspace
 from services.identity.signing import KeyRing
 from services.identity.tenants import Tenants
 from services.identity.tokens import Token
@@ -38,6 +39,7 @@ class UseCases:
     tenants: Tenants
     users: Users
     api_keys: ApiKeys
+    container_tokens: ContainerTokens
     workspaces: Workspaces
 
 
@@ -173,6 +175,26 @@ class IdentityService(IdentityServiceServicer):
         )
         return pb.SetWorkspaceDisabledResponse(workspace=workspace_message(workspace))
 
+    async def IssueContainerToken(
+        self, request: pb.IssueContainerTokenRequest, context: Context
+    ) -> pb.IssueContainerTokenResponse:
+        issued = await self._do.container_tokens.issue(
+            current_principal(), request.import_source_id, request.workspace_id
+        )
+        return pb.IssueContainerTokenResponse(container_token=container_token_message(*issued))
+
+    async def GetContainerToken(
+        self, request: pb.GetContainerTokenRequest, context: Context
+    ) -> pb.GetContainerTokenResponse:
+        found = await self._do.container_tokens.get(current_principal(), request.import_source_id)
+        return pb.GetContainerTokenResponse(container_token=container_token_message(*found))
+
+    async def RevokeContainerToken(
+        self, request: pb.RevokeContainerTokenRequest, context: Context
+    ) -> pb.RevokeContainerTokenResponse:
+        await self._do.container_tokens.revoke(current_principal(), request.import_source_id)
+        return pb.RevokeContainerTokenResponse()
+
 
 class WellKnown(WellKnownServicer):
     def __init__(self, use_cases: UseCases) -> None:
@@ -196,6 +218,8 @@ def principal_message(principal: Principal) -> pb.Principal:
         scopes=sorted(principal.scopes),
         client_ids=sorted(principal.client_ids or ()),
         all_clients=principal.client_ids is None,
+        import_source_id=str(principal.import_source_id or ""),
+        workspace_id=str(principal.workspace_id or ""),
     )
 
 
@@ -230,6 +254,17 @@ def key_message(key: KeyRecord) -> pb.ApiKey:
         disabled=key.disabled,
         create_time=timestamp(key.created_at),
         expire_time=timestamp(key.expires_at),
+    )
+
+
+def container_token_message(token: ContainerToken, text: str) -> pb.ContainerToken:
+    return pb.ContainerToken(
+        token=text,
+        import_source_id=str(token.import_source_id),
+        workspace_id=str(token.workspace_id),
+        user_id=token.user_id,
+        create_time=timestamp(token.created_at),
+        use_time=timestamp(token.used_at),
     )
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime.settings import PREFIX, Settings
+from runtime.settings import PREFIX, SealingSettings, Settings
 
 
-class IdentitySettings(Settings):
+class IdentitySettings(Settings, SealingSettings):
+    public_url: HttpUrl = Field(description="Origin of the gateway, as clients see it.")
+    installation_id: UUID | None = Field(
+        None, description="What clients of the Assets API call its cloud; without it one is made of the public URL."
+    )
     jwt_private_key_file: Path = Field(description="PEM with one private key or more; the last signs, all verify.")
     key_reload_seconds: float = Field(30, gt=0, description="How often the key file is looked at for a change.")
     token_seconds: int = Field(900, ge=60, le=3600, description="Life of a token.")
@@ -29,4 +34,5 @@ class BootstrapSettings(BaseSettings):
     admin_password_file: Path = Field(description="File with that user's first password.")
     bootstrap_workspace: str = Field("", description="Name of that tenant's AppFile workspace, if it is to have one.")
     bootstrap_bucket: str = Field("", description="What clients of the AppFile API call its bucket.")
+    bootstrap_assets_workspace: str = Field("", description="Name of its Assets workspace, if it is to have one.")
     bootstrap_api_key_file: Path | None = Field(None, description="File with an API key of that user, if it needs one.")

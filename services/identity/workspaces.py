@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import uuid_utils.compat
@@ -46,23 +47,29 @@ class Workspaces:
     async def find(self, caller: Principal, *, dialect: str, workspace: str = "", bucket_id: str = "") -> Workspace:
         """The one that a request is for, by its id or its name, and by its bucket; both empty: the tenant's oldest.
 
-        What is disabled, or has another bucket, is not found.
+        What is disabled, has another bucket, or is not that of a container token, is not found.
         """
         wanted = workspace.strip()
         async with self._store.begin() as queries:
             usable = await queries.workspaces.usable(
-                caller.tenant_id, dialect, str(_read_id(wanted) or wanted).replace("\0", "")
+                caller.tenant_id, dialect, str(read_id(wanted) or wanted).replace("\0", "")
             )
         bucket = bucket_id.strip()
         for found in usable:
-            if bucket in {"", found.bucket_id}:
+            if bucket in {"", found.bucket_id} and caller.may_reach_workspace(found.workspace_id):
                 return found
         raise workspace_not_found(wanted)
+
+    async def usable(self, caller: Principal, dialect: str) -> Sequence[Workspace]:
+        """Those that the caller may work in, oldest first."""
+        async with self._store.begin() as queries:
+            usable = await queries.workspaces.usable(caller.tenant_id, dialect, "")
+        return [one for one in usable if caller.may_reach_workspace(one.workspace_id)]
 
     async def set_disabled(self, caller: Principal, workspace_id: str, *, disabled: bool) -> Workspace:
         async with self._store.begin() as queries:
             administrator = await current_administrator(queries, caller)
-            known = _read_id(workspace_id)
+            known = read_id(workspace_id)
             workspace = known and await queries.workspaces.set_disabled(
                 administrator.tenant_id, known, disabled=disabled
             )
@@ -75,7 +82,7 @@ def workspace_not_found(wanted: str) -> NotFound:
     return NotFound("WORKSPACE_NOT_FOUND", "There is no such workspace.", workspace_id=wanted[:64])
 
 
-def _read_id(text: str) -> UUID | None:
+def read_id(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from runtime.database import Database
 from services.identity.store.accounts import AccountQueries
 from services.identity.store.attempts import AttemptQueries
+from services.identity.store.container_tokens import ContainerTokenQueries
 from services.identity.store.keys import KeyQueries
 from services.identity.store.tenants import TenantQueries
 from services.identity.store.workspaces import WorkspaceQueries
@@ -26,6 +27,7 @@ class Queries:
         self._connection = connection
         self.accounts = AccountQueries(connection)
         self.attempts = AttemptQueries(connection)
+        self.container_tokens = ContainerTokenQueries(connection)
         self.keys = KeyQueries(connection)
         self.tenants = TenantQueries(connection)
         self.workspaces = WorkspaceQueries(connection)

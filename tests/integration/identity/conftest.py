@@ -17,8 +17,10 @@ from deploy.local.secrets import make_signing_key
 from deploy.local.stack import Stack
 from runtime.auth import Principal, Role
 from runtime.database import Database as Pool
+from runtime.sealing import Sealer, new_key
 from schema.base import metadata
 from services.identity.api_keys import ApiKeys
+from services.identity.container_tokens import ContainerTokens
 from services.identity.credentials import Credentials
 from services.identity.dialects.plextrac import extra_claims
 from services.identity.logins import LoginLimit, Logins
@@ -140,5 +142,6 @@ def use_cases(store: Store, passwords: Passwords, tmp_path: Path) -> UseCases:
         tenants=Tenants(store, passwords),
         users=Users(store, passwords),
         api_keys=ApiKeys(store),
+        container_tokens=ContainerTokens(store, Sealer(new_key())),
         workspaces=Workspaces(store),
     )

@@ -30,6 +30,7 @@ def settings(tmp_path: Path) -> BootstrapSettings:
         bootstrap_user=USER,
         bootstrap_workspace="",
         bootstrap_bucket="",
+        bootstrap_assets_workspace="",
         admin_password_file=tmp_path / "password",
         bootstrap_api_key_file=tmp_path / "key",
     )
@@ -99,6 +100,17 @@ async def test_the_first_workspace_is_made_once(
     await bootstrap(store, passwords, wanted)
     page = await use_cases.workspaces.list(principal, page_size=0, page_token="")
     assert [(one.workspace_id, one.disabled) for one in page.items] == [(made.workspace_id, True)]
+
+
+async def test_both_apis_may_have_a_workspace(
+    store: Store, passwords: Passwords, use_cases: UseCases, settings: BootstrapSettings
+) -> None:
+    wanted = settings.model_copy(update={"bootstrap_workspace": "ws", "bootstrap_assets_workspace": "ws"})
+    for _ in range(2):
+        await bootstrap(store, passwords, wanted)
+    principal = await use_cases.credentials.resolve(ApiKey(KEY))
+    page = await use_cases.workspaces.list(principal, page_size=0, page_token="")
+    assert [(one.dialect, one.name) for one in page.items] == [("appfile", "ws"), ("assets", "ws")]
 
 
 async def test_a_user_of_another_tenant_is_not_made_an_operator(

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import grpc
 import jwt
@@ -34,10 +35,12 @@ from deploy.local import postgres
 from deploy.local.instance import ROOT
 from deploy.local.secrets import make_signing_key
 from deploy.local.stack import Stack
+from hythe.dialects.assets.v1 import assets_pb2, assets_pb2_grpc
 from hythe.dialects.plextrac.v2 import plextrac_pb2, plextrac_pb2_grpc
 from hythe.identity.v1 import identity_pb2 as pb
 from hythe.identity.v1 import identity_pb2_grpc, well_known_pb2, well_known_pb2_grpc
 from hythe.options.v1 import options_pb2
+from runtime.sealing import new_key
 from services.identity.main import SERVICE_NAMES
 from services.identity.signing import KeyRing
 from tests.stack import Database
@@ -48,9 +51,14 @@ METHODS: list[MethodDescriptor] = [
     for name in SERVICE_NAMES
     for method in descriptor_pool.Default().FindServiceByName(name).methods_by_name.values()
 ]
-ANONYMOUS = {"Authenticate", "GetKeySet", "Resolve", "GetJwks"}
+ANONYMOUS = {"Authenticate", "GetKeySet", "Resolve", "GetJwks", "GetTenantInfo"}
 CLOSED = [method for method in METHODS if method.name not in ANONYMOUS]
-FOR_ADMINS = [method for method in CLOSED if method.name not in {"RefreshToken", "WhoAmI", "GetWorkspace"}]
+FOR_VIEWERS = {"RefreshToken", "WhoAmI", "GetWorkspace"}
+FOR_ADMINS = [
+    method
+    for method in CLOSED
+    if method.name not in FOR_VIEWERS and not method.full_name.endswith("AssetsIdentity.ListWorkspaces")
+]
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -66,6 +74,10 @@ class Running:
     @property
     def identity(self) -> identity_pb2_grpc.IdentityServiceStub:
         return identity_pb2_grpc.IdentityServiceStub(self.channel)
+
+    @property
+    def assets(self) -> assets_pb2_grpc.AssetsIdentityStub:
+        return assets_pb2_grpc.AssetsIdentityStub(self.channel)
 
     @property
     def plextrac(self) -> plextrac_pb2_grpc.PlextracIdentityStub:
@@ -116,6 +128,8 @@ def service(servers: Stack, migrated_template: str, tmp_path_factory: pytest.Tem
         "HYTHE_AUDIT_DATABASE_URL": database.url("hythe_audit"),
         "HYTHE_JWT_PRIVATE_KEY_FILE": str(files / "signing.pem"),
         "HYTHE_KEY_RELOAD_SECONDS": "0.1",
+        "HYTHE_SECRETS_KEY": new_key(),
+        "HYTHE_PUBLIC_URL": "https://hythe.example.com/",
         "HYTHE_BOOTSTRAP_TENANT": "First",
         "HYTHE_BOOTSTRAP_USER": USER,
         "HYTHE_ADMIN_PASSWORD_FILE": str(files / "password"),
@@ -355,6 +369,105 @@ def test_the_eleventh_login_in_a_minute_is_refused(service: Running) -> None:
         for _ in range(11)
     ]
     assert statuses == ["401"] * 10 + ["429"]
+
+
+# Assets
+
+
+@dataclass
+class Issued:
+    workspace_id: str
+    source_id: str
+    token: str
+
+
+@pytest.fixture
+def issued(service: Running) -> Issued:
+    """A container token of the second tenant, of a source of its own."""
+    identity, admin, source_id = service.identity, service.admins["admin"], str(uuid4())
+    workspace = identity.CreateWorkspace(
+        pb.CreateWorkspaceRequest(dialect="assets", name="a"), metadata=admin
+    ).workspace
+    request = pb.IssueContainerTokenRequest(import_source_id=source_id, workspace_id=workspace.workspace_id)
+    made = identity.IssueContainerToken(request, metadata=admin).container_token
+    return Issued(workspace.workspace_id, source_id, made.token)
+
+
+def test_a_container_token_is_read_again_and_resolved_until_it_is_replaced(service: Running, issued: Issued) -> None:
+    identity, admin = service.identity, service.admins["admin"]
+    request = pb.GetContainerTokenRequest(import_source_id=issued.source_id)
+    assert identity.GetContainerToken(request, metadata=admin).container_token.token == issued.token
+    principal = identity.Resolve(pb.ResolveRequest(api_key=issued.token)).principal
+    assert (principal.role, list(principal.scopes)) == (options_pb2.ROLE_IMPORTER, ["import:import-configuration:cmdb"])
+    assert (principal.import_source_id, principal.workspace_id) == (issued.source_id, issued.workspace_id)
+    again = pb.IssueContainerTokenRequest(import_source_id=issued.source_id, workspace_id=issued.workspace_id)
+    identity.IssueContainerToken(again, metadata=admin)
+    error = refusal(service.assets.ListWorkspaces, assets_pb2.WorkspacesRequest(), metadata=bearer(issued.token))
+    assert (error.code(), reason_of(error)) == (grpc.StatusCode.UNAUTHENTICATED, "INVALID_CREDENTIAL")
+
+
+SCOPED = {"GetWorkspace", "IssueContainerToken", "GetContainerToken", "RevokeContainerToken"}
+UNSCOPED = [method for method in CLOSED if method.name not in SCOPED and "assets" not in method.full_name]
+
+
+@pytest.mark.parametrize("method", UNSCOPED, ids=ids(UNSCOPED))
+def test_what_names_no_scope_is_closed_to_a_container_token(
+    service: Running, issued: Issued, method: MethodDescriptor
+) -> None:
+    error = refusal(service.call, method, GetMessageClass(method.input_type)(), bearer(issued.token))
+    assert error.code() == grpc.StatusCode.PERMISSION_DENIED
+    assert reason_of(error) in {"SCOPE_REQUIRED", "ROLE_REQUIRED"}
+
+
+def test_a_key_with_scopes_opens_what_names_one_of_them_and_nothing_else(service: Running, issued: Issued) -> None:
+    identity, admin = service.identity, service.admins["admin"]
+    user_id = identity.WhoAmI(pb.WhoAmIRequest(), metadata=admin).principal.user_id
+    request = pb.CreateApiKeyRequest(user_id=user_id, name="k", scopes=["import:import-configuration:cmdb"])
+    key = bearer(identity.CreateApiKey(request, metadata=admin).secret)
+    reading = pb.GetContainerTokenRequest(import_source_id=issued.source_id)
+    assert identity.GetContainerToken(reading, metadata=key).container_token.token == issued.token
+    error = refusal(identity.ListUsers, pb.ListUsersRequest(), metadata=key)
+    assert (error.code(), reason_of(error)) == (grpc.StatusCode.PERMISSION_DENIED, "SCOPE_REQUIRED")
+
+
+def test_a_client_of_assets_finds_its_workspaces(service: Running, issued: Issued) -> None:
+    page = MessageToDict(service.assets.ListWorkspaces(assets_pb2.WorkspacesRequest(), metadata=bearer(issued.token)))
+    assert page["values"] == [{"workspaceId": issued.workspace_id}]
+    assert page["_links"]["base"] == "https://hythe.example.com"
+    request = assets_pb2.WorkspacesRequest(limit=1)
+    page = MessageToDict(service.assets.ListWorkspaces(request, metadata=service.admins["viewer"]))
+    assert len(page["values"]) == 1
+
+
+def test_the_installation_keeps_its_name(service: Running) -> None:
+    told = [MessageToDict(service.assets.GetTenantInfo(assets_pb2.TenantInfoRequest())) for _ in range(2)]
+    assert told == [{"cloudId": str(uuid5(NAMESPACE_URL, "https://hythe.example.com"))}] * 2
+
+
+def test_assets_refuses_in_its_own_words(service: Running) -> None:
+    metadata = (("x-dialect", "assets"), ("authorization", "Bearer hyct_" + "A" * 43))
+    trailers = trailers_of(refusal(service.assets.ListWorkspaces, assets_pb2.WorkspacesRequest(), metadata=metadata))
+    body = json.loads(trailers["x-error-body"])
+    assert trailers["x-http-status"] == "401"
+    assert (body["code"], body["message"], body["errors"]) == (401, "Unauthorized", {})
+
+
+def test_container_tokens_are_in_the_audit_log_without_themselves(service: Running, issued: Issued) -> None:
+    admin = service.admins["admin"]
+    request = pb.GetContainerTokenRequest(import_source_id=issued.source_id)
+    service.identity.GetContainerToken(request, metadata=(*admin, ("x-request-id", "read-token")))
+    revocation = pb.RevokeContainerTokenRequest(import_source_id=issued.source_id)
+    service.identity.RevokeContainerToken(revocation, metadata=(*admin, ("x-request-id", "take-token")))
+    query = (
+        "SELECT method, outcome, object FROM audit_log "
+        f"WHERE object->>'import_source_id' = '{issued.source_id}' ORDER BY event_id"
+    )
+    source = {"import_source_id": issued.source_id}
+    assert audited(service, query, 3) == [
+        ("IssueContainerToken", "OK", {**source, "workspace_id": issued.workspace_id}),
+        ("GetContainerToken", "OK", source),
+        ("RevokeContainerToken", "OK", source),
+    ]
 
 
 # Keys and audit

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -112,6 +114,18 @@ async def test_a_refusal_is_not_remembered(authenticator: Authenticator, resolve
     assert (await authenticator.authenticate({"x-api-key": "hy_new"})).principal == OWNER
 
 
+async def test_a_container_token_is_asked_for_each_time_so_that_the_next_one_ends_it_at_once(
+    authenticator: Authenticator, resolver: FakeResolver
+) -> None:
+    token = ApiKey("hyct_first")
+    resolver.known[token] = replace(OWNER, import_source_id=UUID(int=1), workspace_id=UUID(int=2))
+    found = await authenticator.authenticate({"authorization": "Bearer hyct_first"})
+    assert found.principal.import_source_id == UUID(int=1)
+    del resolver.known[token]
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate({"authorization": "Bearer hyct_first"})
+
+
 async def test_a_remembered_answer_outlives_an_outage_and_an_unknown_key_does_not(
     authenticator: Authenticator, resolver: FakeResolver
 ) -> None:
@@ -140,3 +154,12 @@ def test_outside_a_call_there_is_nobody() -> None:
 def test_grants_are_by_client(client_ids: frozenset[int] | None, answer: bool) -> None:
     principal = Principal(1, 2, "a@b.c", Role.VIEWER, client_ids=client_ids)
     assert principal.may_see_client(5) is answer
+
+
+def test_a_container_token_reaches_one_source_in_one_workspace() -> None:
+    anybody = Principal(1, 2, "a@b.c", Role.IMPORTER)
+    assert anybody.may_reach_source(UUID(int=1))
+    assert anybody.may_reach_workspace(UUID(int=1))
+    holder = replace(anybody, import_source_id=UUID(int=1), workspace_id=UUID(int=2))
+    assert [holder.may_reach_source(UUID(int=number)) for number in (1, 2)] == [True, False]
+    assert [holder.may_reach_workspace(UUID(int=number)) for number in (1, 2)] == [False, True]

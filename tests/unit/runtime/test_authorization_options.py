@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
@@ -75,3 +77,41 @@ def test_an_admin_is_no_operator() -> None:
     with pytest.raises(PermissionDenied) as refusal:
         check(Principal(1, 2, "a@b.c", Role.ADMIN), rule)
     assert refusal.value.reason == "OPERATOR_REQUIRED"
+
+
+@pytest.mark.parametrize(
+    ("has", "needs", "may"),
+    [
+        ((), (), True),
+        ((), ("a", "b"), True),
+        (("a",), ("a", "b"), True),
+        (("b", "c"), ("a", "b"), True),
+        (("c",), ("a", "b"), False),
+        (("a",), (), False),
+    ],
+)
+def test_a_credential_with_scopes_needs_one_of_the_methods(
+    has: tuple[str, ...], needs: tuple[str, ...], may: bool
+) -> None:
+    rule = options_pb2.Authorization(role=options_pb2.ROLE_VIEWER, scopes=needs)
+    principal = Principal(1, 2, "a@b.c", Role.ADMIN, scopes=frozenset(has))
+    if may:
+        check(principal, rule)
+    else:
+        with pytest.raises(PermissionDenied) as refusal:
+            check(principal, rule)
+        assert refusal.value.reason == "SCOPE_REQUIRED"
+
+
+def test_a_container_token_is_refused_where_no_scope_is_named() -> None:
+    holder = replace(Principal(1, 2, "a@b.c", Role.IMPORTER), import_source_id=UUID(int=1))
+    with pytest.raises(PermissionDenied):
+        check(holder, options_pb2.Authorization(role=options_pb2.ROLE_VIEWER))
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name.startswith("hythe.dialects.assets.v1.")])
+def test_every_method_of_the_assets_api_names_a_published_scope(name: str) -> None:
+    rule = rule_of(name)
+    assert rule is not None
+    published = {"import:import-configuration:cmdb", "read:cmdb-object:jira", "write:cmdb-object:jira"}
+    assert rule.anonymous or set(rule.scopes) & published

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
@@ -15,9 +17,10 @@ from hythe.options.v1 import options_pb2
 from runtime.auth import ApiKey, Basic, RemoteKeySource, RemoteResolver, remote_authenticator
 from runtime.channels import call_metadata, channel
 from runtime.context import Principal, RequestInfo, Role, credential_variable, request_variable
-from runtime.errors import Internal, ResourceExhausted, ServiceError, Unauthenticated, Unavailable
+from runtime.errors import Internal, NotFound, ResourceExhausted, ServiceError, Unauthenticated, Unavailable
 from runtime.telemetry import trace_id_of
 from runtime.wire import DETAILS_KEY, from_rpc_error, status_details
+from runtime.workspaces import RemoteWorkspaces
 from tests.fakes.signing import ADMIN, make_ec_key
 
 KEY = make_ec_key("one")
@@ -27,11 +30,22 @@ OWNER = identity_pb2.Principal(
 EVERY_CLIENT = identity_pb2.Principal(
     tenant_id=9, user_id=6, email="s@x.org", role=options_pb2.ROLE_VIEWER, all_clients=True
 )
+CONTAINER = identity_pb2.Principal(
+    tenant_id=9,
+    user_id=6,
+    email="s@x.org",
+    role=options_pb2.ROLE_IMPORTER,
+    scopes=["a"],
+    all_clients=True,
+    import_source_id="00000000-0000-0000-0000-000000000001",
+    workspace_id="00000000-0000-0000-0000-000000000002",
+)
 
 
 class Identity(identity_pb2_grpc.IdentityServiceServicer):
     def __init__(self) -> None:
         self.calls = 0
+        self.asked: list[str] = []
         self.refuse: list[Callable[[Any], Any]] = []
 
     async def GetKeySet(self, request: Any, context: Any) -> identity_pb2.GetKeySetResponse:
@@ -40,11 +54,18 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
             await self.refuse.pop(0)(context)
         return identity_pb2.GetKeySetResponse(jwks_json=json.dumps({"keys": [KEY.jwk]}))
 
+    async def GetWorkspace(self, request: Any, context: Any) -> identity_pb2.GetWorkspaceResponse:
+        self.asked.append(request.workspace)
+        workspace = identity_pb2.Workspace(workspace_id=str(UUID(int=1)), name=request.workspace)
+        return identity_pb2.GetWorkspaceResponse(workspace=workspace)
+
     async def Resolve(self, request: Any, context: Any) -> identity_pb2.ResolveResponse:
         if request.api_key == "hy_good":
             return identity_pb2.ResolveResponse(principal=OWNER)
         if request.basic.username == "bob" and request.basic.secret == "hy_good":
             return identity_pb2.ResolveResponse(principal=EVERY_CLIENT)
+        if request.api_key == "hyct_good":
+            return identity_pb2.ResolveResponse(principal=CONTAINER)
         if request.api_key == "hy_strange":
             return identity_pb2.ResolveResponse(principal=identity_pb2.Principal(tenant_id=9, user_id=5))
         await ours(Unauthenticated("INVALID_CREDENTIAL", "no"))(context)
@@ -125,6 +146,22 @@ async def test_opaque_credentials_are_resolved_over_the_network(running: Running
     assert await resolver.resolve(Basic("bob", "hy_good")) == Principal(9, 6, "s@x.org", Role.VIEWER)
     with pytest.raises(Unauthenticated):
         await resolver.resolve(ApiKey("hy_bad"))
+
+
+async def test_a_container_token_is_resolved_with_its_limits(running: Running) -> None:
+    found = await RemoteResolver(running.channel).resolve(ApiKey("hyct_good"))
+    assert (found.import_source_id, found.workspace_id) == (UUID(int=1), UUID(int=2))
+
+
+async def test_a_workspace_is_remembered_and_yet_closed_to_a_token_of_another(running: Running) -> None:
+    workspaces = RemoteWorkspaces(running.channel, "assets")
+    anybody = Principal(9, 5, "r@x.org", Role.IMPORTER)
+    assert (await workspaces.find(anybody, "first")).workspace_id == UUID(int=1)
+    assert (await workspaces.find(anybody, "first")).workspace_id == UUID(int=1)
+    assert running.identity.asked == ["first"]
+    with pytest.raises(NotFound):
+        await workspaces.find(replace(anybody, workspace_id=UUID(int=2)), "first")
+    assert (await workspaces.find(replace(anybody, workspace_id=UUID(int=1)))).name == str(UUID(int=1))
 
 
 async def test_a_role_that_is_not_known_grants_nothing(running: Running) -> None:
