@@ -16,7 +16,7 @@ from bench.documents import DOCUMENTS, Stream
 from services.importer import formats
 from services.importer.formats import registry
 from services.importer.formats.kit.format import DamagedFile, Format, RecordError, WrongFormat
-from services.importer.formats.registry import FORMATS
+from services.importer.formats.registry import FORMATS, TOLD
 from services.importer.targets.findings.records import FindingsRecord, Record
 from tests.formats.golden import files, golden_path, items, lines, outcome_of, samples
 
@@ -63,11 +63,11 @@ def test_every_module_with_a_format_is_registered() -> None:
         for value in vars(importlib.import_module(module.name)).values():
             listed = value if isinstance(value, tuple) else (value,)
             found.update(each.name for each in listed if isinstance(each, Format))
-    assert found == {each.name for each in FORMATS}
+    assert found == {each.name for each in (*FORMATS, *TOLD)}
 
 
 def test_names_are_unique() -> None:
-    assert len({each.name for each in FORMATS}) == len(FORMATS) == len(registry.BY_NAME)
+    assert len({each.name for each in (*FORMATS, *TOLD)}) == len(FORMATS) + len(TOLD) == len(registry.BY_NAME)
 
 
 @EACH

@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from services.importer.engine.child import _rejected
+from services.importer.engine.child import _rejected, describe
 from services.importer.formats.kit.format import Position, RecordError
 from services.importer.formats.kit.redaction import MARK, SEEN_CHARACTERS, SHOWN_CHARACTERS, redacted, shown_value
 
@@ -161,6 +161,6 @@ def test_of_a_text_without_end_only_the_beginning_is_looked_at() -> None:
 def test_an_error_leaves_the_parser_without_secrets_in_value_and_message() -> None:
     secret = "AbCdEfGhIjKlMnOpQrStUvWxYz012345"
     error = RecordError("INVALID_PORT", "port", f"The port token={secret} is no number.", f"password={secret}")
-    rejected = _rejected(7, Position(12, 345, "/a/b"), error)
+    rejected = _rejected(7, describe(Position(12, 345, "/a/b")), error)
     assert (rejected.ordinal, rejected.position, rejected.field) == (7, "line 12, byte 345, /a/b", "port")
     assert (rejected.message, rejected.value) == ("The port token=[redacted]", "password=[redacted]")

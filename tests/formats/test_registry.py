@@ -9,6 +9,7 @@ from services.importer.formats.registry import (
     ASSET_SOURCES,
     DISPLAY_NAMES,
     FINDING_SOURCES,
+    OBJECT_SOURCES,
     RECORD_SOURCES,
     recognise,
     resolve,
@@ -26,11 +27,12 @@ veracode"""
 
 def test_the_names_of_plextrac_are_known() -> None:
     assert list(FINDING_SOURCES) == ALL_FINDING_SOURCES.split()
-    assert set(DISPLAY_NAMES) == {*FINDING_SOURCES, *ASSET_SOURCES, *RECORD_SOURCES}
+    assert set(DISPLAY_NAMES) == {*FINDING_SOURCES, *ASSET_SOURCES, *RECORD_SOURCES, *OBJECT_SOURCES}
 
 
-def test_sources_of_records_are_no_sources_of_anything_else() -> None:
-    assert RECORD_SOURCES.keys().isdisjoint({*FINDING_SOURCES, *ASSET_SOURCES})
+def test_sources_of_records_and_of_objects_are_no_sources_of_anything_else() -> None:
+    assert RECORD_SOURCES.keys().isdisjoint({*FINDING_SOURCES, *ASSET_SOURCES, *OBJECT_SOURCES})
+    assert OBJECT_SOURCES.keys().isdisjoint({*FINDING_SOURCES, *ASSET_SOURCES})
 
 
 @pytest.mark.parametrize(

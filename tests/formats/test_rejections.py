@@ -7,13 +7,14 @@ from io import BytesIO
 
 import pytest
 
-from services.importer.engine.child import _rejected
+from services.importer.engine.child import _rejected, describe
 from services.importer.engine.frames import Rejected
 from services.importer.formats.burp.xml import FORMAT as BURP
 from services.importer.formats.kit.format import Format, RecordError
 from services.importer.formats.nessus.xml import FORMAT as NESSUS
 from services.importer.formats.nmap.xml import ASSETS as NMAP_ASSETS
 from services.importer.formats.nmap.xml import FINDINGS as NMAP
+from tests.formats.golden import items
 from tests.scans import nessus
 
 BURP_ISSUE = """<issue><serialNumber>1</serialNumber><type>{type}</type><name>{name}</name>
@@ -67,11 +68,11 @@ REJECTIONS = [
 
 def rejections(format_: Format, data: bytes) -> list[Rejected]:
     found = []
-    for number, (raw, position) in enumerate(format_.walk(BytesIO(data)), 1):
+    for number, (raw, position) in enumerate(items(format_, BytesIO(data)), 1):
         try:
             list(format_.read(raw))
         except RecordError as error:
-            found.append(_rejected(number, position, error))
+            found.append(_rejected(number, describe(position), error))
     return found
 
 

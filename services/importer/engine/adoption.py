@@ -60,6 +60,10 @@ async def adopt(connection: AsyncConnection, held: Claim, target: Target) -> boo
 
 async def _is_adoptable(connection: AsyncConnection, held: Claim, old: UUID) -> bool:
     job = held.job
+    new = imports.alias("new")
+    plan = (
+        select(new.c.plan).where(new.c.tenant_id == job.tenant_id, new.c.import_id == job.import_id).scalar_subquery()
+    )
     # The lock keeps the janitor from dropping the tables meanwhile, and a second retry from taking them.
     found = await connection.execute(
         select(imports.c.import_id)
@@ -69,6 +73,8 @@ async def _is_adoptable(connection: AsyncConnection, held: Claim, old: UUID) -> 
             imports.c.target == held.target,
             imports.c.source == job.source,
             imports.c.report_id.is_not_distinct_from(job.report_id),
+            # What is staged of objects was made by a mapping.
+            imports.c.plan.is_not_distinct_from(plan),
         )
         .with_for_update(key_share=True)
     )

@@ -25,7 +25,7 @@ from services.importer.engine.heartbeat import Heartbeat, Signals
 from services.importer.engine.limits import Limits
 from services.importer.engine.progress import Progress
 from services.importer.engine.report import write_report
-from services.importer.engine.row_errors import keep_errors
+from services.importer.engine.row_errors import keep_errors, write_errors
 from services.importer.engine.runner import Gate, Runner
 from services.importer.engine.staging import Staging
 from services.importer.engine.target import Target
@@ -193,7 +193,10 @@ class Attempt:
         self, connection: AsyncConnection, state: State, why: ImportFailure, *, is_resumable: bool
     ) -> None:
         tenant_id, import_id = self._claim.job.tenant_id, self._claim.job.import_id
-        await keep_errors(connection, tenant_id, import_id)
+        if why.row_errors:
+            await write_errors(connection, tenant_id, import_id, why.row_errors)
+        else:
+            await keep_errors(connection, tenant_id, import_id)
         keep = self._limits.keep_resumable if is_resumable else NO_DELAY
         if not await ending.keep_resumable(connection, tenant_id, import_id, keep):
             await self._staging.drop(connection)

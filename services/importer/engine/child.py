@@ -84,7 +84,10 @@ class Pipe:
 
 
 class InputStream:
-    """The bytes of one input, unwrapped from data frames. Reading also keeps the worker told of progress."""
+    """The bytes of one input after the other, unwrapped from data frames. Reading also tells the worker of progress.
+
+    `count` is that of all inputs.
+    """
 
     def __init__(self, pipe: Pipe, on_read: Callable[[], None]) -> None:
         self._pipe = pipe
@@ -92,6 +95,10 @@ class InputStream:
         self._left = 0
         self._is_over = False
         self.count = 0
+
+    def go_on(self) -> None:
+        """To the next input, behind the end of this one."""
+        self._is_over = False
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes, none at the end."""
@@ -137,7 +144,7 @@ class Definitions:
 
 
 class Parser:
-    """Walks one input and sends what it finds. `on_unpacked` is told how many bytes have come out of an archive."""
+    """Walks the inputs and sends what it finds. `on_unpacked` is told how many bytes have come out of an archive."""
 
     def __init__(self, pipe: Pipe, order: Order, on_unpacked: Callable[[int], None]) -> None:
         self._pipe = pipe
@@ -149,6 +156,7 @@ class Parser:
         self._stream = Lookahead(self._input)
         self._definitions = Definitions()
         self._is_opened = False
+        self._number = 0
         self._member = ""
         self._read = 0
         self._sent_at = time.monotonic()
@@ -156,22 +164,40 @@ class Parser:
     def run(self) -> None:
         """Sends `Opened`, batches, and how it ended."""
         try:
-            cautions = self._read_input()
+            cautions = self._read_inputs()
         except WrongFormat as error:
-            self._send(Refused("WRONG_FORMAT", str(error), self._member))
+            self._send(Refused("WRONG_FORMAT", str(error), self._place(Position())))
         except DamagedFile as error:
             # What was rejected up to there is reported.
             if not self._batch.is_empty:
                 self._flush()
-            self._send(Refused(error.code, error.message, describe(error.position, self._member)))
+            self._send(Refused(error.code, error.message, self._place(error.position)))
         except MemoryError:
             self._batch = BatchWriter()
             self._send(Refused("PARSER_OUT_OF_MEMORY", "Reading the file took more memory than is allowed.", ""))
         else:
-            # The worker's checksum is of the whole input, also of what a format had no use for.
-            self._stream.drain()
             self._flush()
             self._send(Finished(read=self._read, bytes=self._input.count, cautions=cautions))
+
+    def _read_inputs(self) -> list[tuple[str, str, int]]:
+        """Reads each as a file of its own; items are counted through. Answers the cautions of all."""
+        cautions = []
+        for number in range(1, self._order.inputs + 1):
+            self._number = number
+            if number > 1:
+                self._input.go_on()
+                self._stream = Lookahead(self._input)
+            cautions += self._read_input()
+            # The worker's checksum is of the whole input, also of what a format had no use for.
+            self._stream.drain()
+        return cautions
+
+    def _place(self, position: Position) -> str:
+        """Where that is, for people; behind the number of the input where there are several."""
+        place = describe(position, self._member)
+        if self._order.inputs == 1:
+            return place
+        return f"input {self._number}, {place}" if place else f"input {self._number}"
 
     def _read_input(self) -> list[tuple[str, str, int]]:
         """Reads the file, or what is in it when it is an archive. Answers code, message and count of cautions."""
@@ -221,7 +247,7 @@ class Parser:
             except RecordError as error:
                 self._read = ordinal
                 if ordinal > resume_after:
-                    self._batch.reject(_rejected(ordinal, position, error, self._member))
+                    self._batch.reject(_rejected(ordinal, self._place(position), error))
                 continue
             if records and records[0].IS_ABOUT_FILE:
                 self._batch.add(StagedItem(0, records))
@@ -272,9 +298,9 @@ def describe(position: Position, member: str = "") -> str:
     return ": ".join(part for part in (member, ", ".join(parts)) if part)
 
 
-def _rejected(ordinal: int, position: Position, error: RecordError, member: str = "") -> Rejected:
+def _rejected(ordinal: int, place: str, error: RecordError) -> Rejected:
     message, value = redacted(error.message), shown_value(error.value, error.field)
-    return Rejected(ordinal, describe(position, member), error.field, error.code, message, value, error.raw)
+    return Rejected(ordinal, place, error.field, error.code, message, value, error.raw, error.types)
 
 
 def main(reader: Connection, writer: Connection) -> None:

@@ -29,6 +29,8 @@ class Chunk:
             staged = self._stager.add(item.ordinal, item.records)
             self.tally.staged += staged
             self._items += staged or 1
+        for rejected in batch.rejected:
+            self._stager.reject(rejected)
         self._rejected.extend(batch.rejected)
         self._raw_characters += sum(len(each.raw) for each in batch.rejected)
         self.tally.rejected += len(batch.rejected)

@@ -31,7 +31,7 @@ from services.importer.engine import ending
 from services.importer.engine.failures import FencedOut
 from services.importer.engine.row_errors import keep_errors
 from services.importer.engine.target import Job
-from services.importer.model import Kind, Origin, State
+from services.importer.model import Kind, Lane, Origin, State
 from services.importer.policy import options_of
 from services.importer.store.outbox import Topic
 
@@ -122,7 +122,9 @@ async def claim(
         return refusal
     is_takeover = row["state"] == State.RUNNING
     if is_takeover and row["crashes"] + 1 >= MAX_CRASHES:
-        await _give_up(connection, tenant_id, import_id, keep_resumable)
+        # What is only fetched has nothing in staging, and the role of the fetcher does not reach it.
+        has_staging = row["lane"] != Lane.FETCH
+        await _give_up(connection, tenant_id, import_id, keep_resumable, has_staging=has_staging)
         # Fences the last worker out, should it still be there.
         await connection.execute(update(import_claims).where(at).values(attempt=attempt + 1))
         return Refusal.POISON
@@ -143,9 +145,12 @@ async def claim(
     )
 
 
-async def _give_up(connection: AsyncConnection, tenant_id: int, import_id: UUID, keep: timedelta) -> None:
-    await keep_errors(connection, tenant_id, import_id)
-    await ending.keep_resumable(connection, tenant_id, import_id, keep)
+async def _give_up(
+    connection: AsyncConnection, tenant_id: int, import_id: UUID, keep: timedelta, *, has_staging: bool
+) -> None:
+    if has_staging:
+        await keep_errors(connection, tenant_id, import_id)
+        await ending.keep_resumable(connection, tenant_id, import_id, keep)
     await connection.execute(
         update(import_progress)
         .where(import_progress.c.tenant_id == tenant_id, import_progress.c.import_id == import_id)
@@ -213,7 +218,7 @@ async def _start(
         update(import_progress)
         .where(import_progress.c.tenant_id == tenant_id, import_progress.c.import_id == import_id)
         # What an earlier attempt had reached is not this one's: its checkpoint may lie before that, or be lost.
-        .values(attempt=attempt, phase="starting", **dict.fromkeys(MOVING, 0), updated_at=func.now())
+        .values(attempt=attempt, phase="starting", **dict.fromkeys(MOVING, 0), entities={}, updated_at=func.now())
     )
     # The dispatcher looks again when the lease would be over.
     await connection.execute(
@@ -241,6 +246,8 @@ def _job(row: Any) -> Job:
         workspace_id=row["workspace_id"],
         entity_type=row["entity_type"] or "",
         data_source=row["data_source"] or "",
+        import_source_id=row["import_source_id"],
+        plan=row["plan"],
     )
 
 

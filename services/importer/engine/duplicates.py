@@ -31,8 +31,11 @@ async def earlier_import(
 ) -> UUID | None:
     """The latest import whose merge made this one superfluous, if there is one; `version` is that of actions_version.
 
-    Asked under the lock of the job's owner, so that of two at once the second sees the first.
+    Asked under the lock of the job's owner, so that of two at once the second sees the first. Never of objects: their
+    source says what there is now, and a run that finds it all as it was has looked for what is missing, too.
     """
+    if job.import_source_id is not None:
+        return None
     query = (
         select(imports.c.import_id)
         .where(

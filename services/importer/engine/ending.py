@@ -17,6 +17,7 @@ from schema.importer import import_leases, import_requests, imports, outbox
 from schema.staging import checkpoints
 from services.importer.engine.failures import FencedOut
 from services.importer.model import State
+from services.importer.store import assets_turns
 from services.importer.store.outbox import Topic, announce_end, call_dispatcher
 
 
@@ -48,8 +49,10 @@ async def end(
 ) -> None:
     """Moves an import from RUNNING to a terminal state and takes away what a live one needs.
 
-    The caller holds the claim. `more` are further columns of `imports` that are known at its end.
+    The caller holds the claim. `more` are further columns of `imports` that are known at its end. Where another run of
+    its import source waits for this end, that one is queued.
     """
+    workspace_id = await assets_turns.hold_place(connection, tenant_id, import_id)
     at = (imports.c.tenant_id == tenant_id) & (imports.c.import_id == import_id)
     moved = await connection.execute(
         update(imports)
@@ -69,6 +72,8 @@ async def end(
         raise FencedOut
     await _release(connection, tenant_id, import_id)
     await announce_end(connection, tenant_id, import_id)
+    if workspace_id is not None:
+        await assets_turns.pass_on(connection, tenant_id, workspace_id)
 
 
 async def keep_resumable(connection: AsyncConnection, tenant_id: int, import_id: UUID, keep: timedelta) -> bool:

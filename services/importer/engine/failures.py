@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class ImportFailure(Exception):
     """The import is FAILED for good: its file cannot be imported, and trying again would change nothing.
 
-    `code` is stable (docs/errors.md), `message` is for people, `position` says where in the file if known.
+    `code` is stable (docs/errors.md), `message` is for people, `position` says where in the file if known. `row_errors`
+    are those of rejected items that a merge has found; with it they are rolled back (engine/row_errors.py).
     """
+
+    row_errors: Sequence[dict[str, Any]] = ()
 
     def __init__(self, code: str, message: str, position: str = "") -> None:
         super().__init__(message)

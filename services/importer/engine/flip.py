@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +14,12 @@ from runtime.database import Database
 from runtime.failpoints import failpoint
 from schema.importer import flip_numbers
 from services.importer import metrics
-from services.importer.engine import claims, ending, progress
+from services.importer.engine import claims, ending, gates, progress
 from services.importer.engine.claims import Claim
 from services.importer.engine.duplicates import actions_version, earlier_import
-from services.importer.engine.failures import Cancelled
+from services.importer.engine.failures import Cancelled, ImportFailure
 from services.importer.engine.progress import Progress
-from services.importer.engine.row_errors import keep_errors
+from services.importer.engine.row_errors import RowErrors, first_errors, keep_errors, write_errors
 from services.importer.engine.staging import Checkpoint, Staging
 from services.importer.engine.target import Outcomes, Target
 from services.importer.model import State
@@ -31,6 +32,10 @@ class CountsDiffer(Exception):
     """
 
 
+Report = Callable[[AsyncConnection], Awaitable[None]]
+"""Writes the report of the rejected items again, with those of this transaction."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Merged:
     """What the merge did, or the earlier import that made it superfluous."""
@@ -40,12 +45,23 @@ class _Merged:
     duplicate_of: UUID | None = None
 
 
+async def _no_report(connection: AsyncConnection) -> None:
+    del connection
+
+
 async def flip(
-    database: Database, target: Target, held: Claim, staging: Staging, checkpoint: Checkpoint, seen: Progress
+    database: Database,
+    target: Target,
+    held: Claim,
+    staging: Staging,
+    checkpoint: Checkpoint,
+    seen: Progress,
+    report: Report = _no_report,
 ) -> None:
     """Readers see all of the import or none of it; of a dry run they see its counters and errors.
 
-    Raises Cancelled when somebody asked for that before the last statements. A request to pause comes too late.
+    Raises Cancelled when somebody asked for that before the last statements. A request to pause comes too late. Raises
+    ImportFailure when the merge rejects more items than the import may have.
     """
     is_dry = held.job.options.dry_run
     async with database.transaction(held.job.tenant_id) as connection:
@@ -55,11 +71,15 @@ async def flip(
         failpoint("flip.before_merge")
         trial = await connection.begin_nested() if is_dry else None
         merged = await _merge(connection, target, held, staging, checkpoint, seen)
+        errors = await _judge(connection, held, checkpoint, merged.outcomes, report)
         if trial is not None:
             await trial.rollback()
         for code, message, count in merged.outcomes.cautions:
             checkpoint.tally.caution(code, message, count)
-        await keep_errors(connection, held.job.tenant_id, held.job.import_id)
+        if errors is None:
+            await keep_errors(connection, held.job.tenant_id, held.job.import_id)
+        else:
+            await write_errors(connection, held.job.tenant_id, held.job.import_id, errors)
         seen.is_closed = True
         await _conclude(connection, held, staging, checkpoint, merged)
         failpoint("flip.before_commit")
@@ -89,13 +109,31 @@ async def _merge(
     return _Merged(outcomes, version)
 
 
+async def _judge(
+    connection: AsyncConnection, held: Claim, checkpoint: Checkpoint, outcomes: Outcomes, report: Report
+) -> RowErrors | None:
+    """Items that the merge has rejected are reported and judged like those before; None when it has rejected none."""
+    if not outcomes.rejected:
+        return None
+    await report(connection)
+    errors = await first_errors(connection, held.job.import_id)
+    rejected = checkpoint.tally.rejected + outcomes.rejected
+    try:
+        gates.check_errors(held.job.options.policy, replace(checkpoint.tally, rejected=rejected))
+    except ImportFailure as failure:
+        failure.row_errors = errors
+        raise
+    return errors
+
+
 def _measure(final: dict[str, Any]) -> None:
     for outcome in ("inserted", "updated", "unchanged", "deleted", "skipped", "rejected"):
         metrics.RECORDS.labels(outcome).inc(final[outcome])
 
 
 def _check_conservation(checkpoint: Checkpoint, outcomes: Outcomes) -> None:
-    merged = outcomes.inserted + outcomes.updated + outcomes.unchanged + outcomes.deleted + outcomes.skipped
+    kept = outcomes.inserted + outcomes.updated + outcomes.unchanged + outcomes.deleted
+    merged = kept + outcomes.skipped + outcomes.rejected
     if merged != checkpoint.tally.staged:
         message = f"{checkpoint.tally.staged} items were staged, {merged} have an outcome"
         raise CountsDiffer(message)

@@ -1,6 +1,6 @@
 """The frames between a worker and its parser child: length-prefixed, typed, and never trusted by the worker.
 
-Worker to child: one `Order` frame, then data frames (an empty one ends the input). Child to worker: `Opened` once,
+Worker to child: one `Order` frame, then data frames (an empty one ends each input). Child to worker: `Opened` once,
 any number of `Batch`, and one of `Finished` or `Refused`. A batch is written without building a list first: each
 item is encoded straight into the frame's buffer.
 """
@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from services.importer.targets.objects.plan import ObjectPlan
 from services.importer.targets.records.demands import Demands
 
 LENGTH = struct.Struct(">I")
@@ -26,6 +27,8 @@ class Order(msgspec.Struct, frozen=True):
     """What the child is asked to do."""
 
     source: str
+    inputs: int = 1
+    """How many there are. Each is a file of its own; their items are counted through."""
     assets_only: bool = False
     """True for an import of client assets: the same source may then be read by another format."""
     resume_after: int = 0
@@ -33,8 +36,8 @@ class Order(msgspec.Struct, frozen=True):
     memory_bytes: int = 1 << 30
     unpacked_bytes: int = 10 << 30
     """How large what is packed in an archive may be, all together."""
-    demands: Demands | None = None
-    """What the job asks of a file of records."""
+    demands: Demands | ObjectPlan | None = None
+    """What the job asks of a file of records, or the mapping of objects."""
 
 
 class StagedItem(msgspec.Struct, Generic[RecordT], frozen=True, array_like=True, gc=False):
@@ -48,7 +51,11 @@ class StagedItem(msgspec.Struct, Generic[RecordT], frozen=True, array_like=True,
 
 
 class Rejected(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One item that could not be used. `raw` is all of it where the target makes a file of those, else empty."""
+    """One item that could not be used.
+
+    `raw` is all of it where the target makes a file of those, else empty. `types` are ids of what it would have become,
+    where the target counts by them.
+    """
 
     ordinal: int
     position: str
@@ -57,6 +64,7 @@ class Rejected(msgspec.Struct, frozen=True, array_like=True, gc=False):
     message: str
     value: str
     raw: str = ""
+    types: tuple[int, ...] = ()
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
@@ -68,7 +76,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
 
 
 class Batch(msgspec.Struct, Generic[RecordT], frozen=True, tag="batch"):
-    """Items in order. `read` and `bytes` count from the beginning of the input.
+    """Items in order. `read` and `bytes` count from the beginning of the first input.
 
     Items without records are in `read` only.
     """

@@ -63,6 +63,11 @@ def check_whole(options: Options, tally: Tally, digest: bytes | None) -> None:
         raise ImportFailure(
             "COUNT_MISMATCH", f"The file has {tally.read} items, not {policy.expected_records} as was said."
         )
+    check_errors(policy, tally)
+
+
+def check_errors(policy: Policy, tally: Tally) -> None:
+    """Raises ImportFailure when there are more rejected items than a whole file may have."""
     check_on_the_way(policy, tally)
     if policy.on_error is OnError.ALL_OR_NOTHING and tally.rejected:
         raise ImportFailure(

@@ -25,6 +25,8 @@ COLUMNS = {
     "linked": "linked",
     "learned": "learned",
 }
+# Between the id of an object type and the name of one of its counters.
+OF_TYPE = ":"
 
 
 class Progress:
@@ -125,11 +127,17 @@ def final_values(tally: Tally, outcomes: Outcomes) -> dict[str, Any]:
         "unchanged": outcomes.unchanged,
         "deleted": outcomes.deleted,
         "skipped": outcomes.skipped + tally.empty,
-        "rejected": tally.rejected,
+        "rejected": tally.rejected + outcomes.rejected,
         "cautions": cautions,
         **_entity_columns(outcomes.entities),
     }
 
 
-def _entity_columns(entities: Mapping[str, int]) -> dict[str, int]:
-    return {column: entities.get(name, 0) for name, column in COLUMNS.items()}
+def _entity_columns(entities: Mapping[str, int]) -> dict[str, Any]:
+    """Counters with a column of their own, and `entities`: {object type: {counter: number}}."""
+    by_type: dict[str, dict[str, int]] = {}
+    for name, value in entities.items():
+        type_id, is_of_type, counter = name.partition(OF_TYPE)
+        if is_of_type:
+            by_type.setdefault(type_id, {})[counter] = value
+    return {**{column: entities.get(name, 0) for name, column in COLUMNS.items()}, "entities": by_type}

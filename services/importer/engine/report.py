@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
 from runtime.failpoints import failpoint
@@ -29,6 +32,9 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
 ITEMS_AT_ONCE = 10
 # 10,000 parts of the smallest size that uploads are cut into: a larger bound makes larger parts, which are held whole.
 MAX_REPORT_BYTES = 75 * 1024**3
+
+Connect = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+"""Opens a transaction that sees the rejected items."""
 
 
 def report_key(tenant_id: int, import_id: UUID) -> str:
@@ -48,56 +54,68 @@ async def write_report(
 
     Raises RetryableFailure when the object store does not answer.
     """
-    if not tally.rejected or not await _has_errors(database, held):
+    if tally.rejected:
+        await _write(partial(database.transaction, held.job.tenant_id), objects, held, error_file)
+
+
+async def rewrite_report(
+    connection: AsyncConnection, objects: ObjectStore, held: Claim, error_file: ErrorFile | None
+) -> None:
+    """The same with what is staged in this transaction only: a merge may reject items, too."""
+    await _write(lambda: nullcontext(connection), objects, held, error_file)
+
+
+async def _write(connect: Connect, objects: ObjectStore, held: Claim, error_file: ErrorFile | None) -> None:
+    if not await _has_errors(connect, held):
         return
     job = held.job
-    header = None if error_file is None else await _file_header(database, held)
+    header = None if error_file is None else await _file_header(connect, held)
     try:
         failpoint("report.before_write")
         key = objects.object_key(report_key(job.tenant_id, job.import_id))
-        await objects.put_stream(key, _lines(database, held), max_bytes=MAX_REPORT_BYTES)
+        await objects.put_stream(key, _lines(connect, held), max_bytes=MAX_REPORT_BYTES)
         if error_file is not None and header is not None:
             key = objects.object_key(error_file_key(job.tenant_id, job.import_id))
-            await objects.put_stream(key, _items(database, held, error_file, header), max_bytes=MAX_REPORT_BYTES)
+            await objects.put_stream(key, _items(connect, held, error_file, header), max_bytes=MAX_REPORT_BYTES)
         failpoint("report.after_write")
     except StorageUnavailable as error:
         raise RetryableFailure("STORAGE_UNAVAILABLE", "The object store does not answer.") from error
 
 
-async def _has_errors(database: Database, held: Claim) -> bool:
+async def _has_errors(connect: Connect, held: Claim) -> bool:
     """An attempt may have counted rejected items that it did not come to stage."""
-    async with database.transaction(held.job.tenant_id) as connection:
+    async with connect() as connection:
         return await has_errors(connection, held.job.import_id)
 
 
-async def _lines(database: Database, held: Claim) -> AsyncIterator[bytes]:
+async def _lines(connect: Connect, held: Claim) -> AsyncIterator[bytes]:
     staged = staged_errors(held.job.import_id)
     query = text(f"SELECT ordinal, position, field, code, message, value FROM {staged} ORDER BY ordinal")  # noqa: S608
     yield csv_lines([HEADER])
-    async with database.transaction(held.job.tenant_id) as connection:
+    async with connect() as connection:
         result = await connection.stream(query)
         async for rows in result.partitions(1_000):
             yield csv_lines([tuple(inert(str(value)) for value in row) for row in rows])
 
 
-async def _file_header(database: Database, held: Claim) -> str | None:
+async def _file_header(connect: Connect, held: Claim) -> str | None:
     """None where the file has come to its end without one that could be read."""
     job = held.job
     query = select(imports.c.file_header).where(
         imports.c.tenant_id == job.tenant_id, imports.c.import_id == job.import_id
     )
-    async with database.transaction(job.tenant_id) as connection:
+    async with connect() as connection:
         header: str | None = await connection.scalar(query)
     return header
 
 
-async def _items(database: Database, held: Claim, error_file: ErrorFile, header: str) -> AsyncIterator[bytes]:
+async def _items(connect: Connect, held: Claim, error_file: ErrorFile, header: str) -> AsyncIterator[bytes]:
     """The header of the imported file, each rejected item as it stood there, and the footer that such a file has."""
     staged = staged_errors(held.job.import_id)
     query = text(f"SELECT raw FROM {staged} WHERE raw <> '' ORDER BY ordinal")  # noqa: S608
     yield header.encode()
     counted = 0
-    async with database.transaction(held.job.tenant_id) as connection:
+    async with connect() as connection:
         # An item may have 1 MiB, so few are held at once.
         result = await connection.stream(query, execution_options={"yield_per": ITEMS_AT_ONCE})
         async for rows in result.partitions():

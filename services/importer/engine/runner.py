@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
@@ -24,16 +25,17 @@ from services.importer.engine.frames import Batch, Finished, Opened, Order, Refu
 from services.importer.engine.limits import Limits
 from services.importer.engine.parser_process import ParserProcess, Reader
 from services.importer.engine.progress import Progress
-from services.importer.engine.report import write_report
+from services.importer.engine.report import rewrite_report, write_report
 from services.importer.engine.sandbox import seconds_for
 from services.importer.engine.staging import Checkpoint, Staging
-from services.importer.engine.target import Tally, Target
-from services.importer.targets.records.demands import Demands
+from services.importer.engine.target import Asked, Tally, Target
 
 log = structlog.get_logger(__name__)
 
 # The planner does well enough with a small table that it knows nothing of.
 ANALYZED_ITEMS = 1_000
+# The format of an import that has nothing to read.
+NO_FORMAT = "none"
 
 
 class Signals(Protocol):
@@ -94,7 +96,9 @@ class Runner:
         if tally.staged > ANALYZED_ITEMS:
             await self._in_autocommit(self._staging.analyze)
         self._signals.check()
-        await flip(self._database, self._target, self._claim, self._staging, checkpoint, self._progress)
+        await flip(
+            self._database, self._target, self._claim, self._staging, checkpoint, self._progress, self._report_within
+        )
 
     async def _prepare(self) -> Checkpoint | None:
         async with self._database.transaction(self._claim.job.tenant_id) as connection:
@@ -113,6 +117,10 @@ class Runner:
     async def _report(self, tally: Tally) -> None:
         await write_report(self._database, self._objects, self._claim, tally, self._target.error_file)
         self._progress.is_reported = True
+
+    async def _report_within(self, connection: AsyncConnection) -> None:
+        """Writes it once more, with what the merge has rejected in this transaction."""
+        await rewrite_report(connection, self._objects, self._claim, self._target.error_file)
 
     async def _stage(self, checkpoint: Checkpoint | None) -> Checkpoint:
         """Reads every input once. Items up to the checkpoint are read again and dropped by the child."""
@@ -136,8 +144,11 @@ class Runner:
 
     async def _read(self, chunk: Chunk, resume_after: int) -> bytes:
         """Everything that the parser says, into the chunk; answers the SHA-256 of what it was fed."""
+        if not self._claim.inputs:
+            return self._read_nothing()
         order = Order(
             source=self._claim.job.source,
+            inputs=len(self._claim.inputs),
             assets_only=self._target.reads_assets(self._claim.job),
             resume_after=resume_after,
             cpu_seconds=self._limits.parser_cpu_seconds + seconds_for(self._claim.size),
@@ -160,7 +171,14 @@ class Runner:
             raise ImportFailure("PARSER_CRASHED", "The parser stopped before the end of the file.")
         return digest
 
-    async def _demands(self) -> Demands | None:
+    def _read_nothing(self) -> bytes:
+        """Data that was announced and never sent is an import of nothing; other imports are of a file."""
+        if self._claim.job.import_source_id is None:
+            raise ImportFailure("FILE_MISSING", "The import has no file.")
+        self._format = NO_FORMAT
+        return hashlib.sha256().digest()
+
+    async def _demands(self) -> Asked | None:
         async with self._database.transaction(self._claim.job.tenant_id) as connection:
             return await self._target.demands(connection, self._claim.job)
 

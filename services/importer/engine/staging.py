@@ -74,7 +74,7 @@ class Staging:
             return Checkpoint(row["ordinal"], is_complete, kept.format, kept.family, kept.tally, digest)
         # A crash of PostgreSQL empties the tables and the checkpoints alike; rows without a checkpoint are of no use.
         await self.drop(connection)
-        statements = [_creation(table, name) for table, name in self.names.items()]
+        statements = [creation(table, name) for table, name in self.names.items()]
         # Names the tenant for the janitor, which has nothing else after a crash of PostgreSQL.
         statements.append(f"COMMENT ON TABLE {next(iter(self.names.values()))} IS '{self._tenant_id:d}'")
         await connection.execute(text("; ".join(statements)))
@@ -98,7 +98,7 @@ class Staging:
             await self._copy(connection, table, self.names[table], table_rows)
         if rejected:
             # Made by the first chunk that needs it: most files have no rejected item.
-            await connection.execute(text(_creation(errors, self._errors)))
+            await connection.execute(text(creation(errors, self._errors)))
             error_rows = [
                 (
                     *(self._tenant_id, 0, each.ordinal, each.position, each.field, each.code, each.message),
@@ -166,7 +166,8 @@ def staged_name(template: Table, import_id: UUID) -> str:
     return f'{SCHEMA}."{template.name}_{import_id.hex}"'
 
 
-def _creation(template: Table, name: str) -> str:
+def creation(template: Table, name: str) -> str:
+    """The statement that makes a copy of a template, unless there is one."""
     return f"CREATE UNLOGGED TABLE IF NOT EXISTS {name} (LIKE {SCHEMA}.{template.name} INCLUDING DEFAULTS)"
 
 

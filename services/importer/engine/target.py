@@ -10,11 +10,16 @@ from uuid import UUID
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.importer.engine.frames import Rejected
 from services.importer.engine.statements import Statements
 from services.importer.engine.undo_kinds import UndoKind
 from services.importer.model import Kind, Origin
 from services.importer.policy import Options
+from services.importer.targets.objects.plan import ObjectPlan
 from services.importer.targets.records.demands import Demands
+
+Asked = Demands | ObjectPlan
+"""What a job asks of its file besides its syntax, or how it is to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +43,17 @@ class Job:
     """Of records only; what they are, the file says: the two are empty until its header has been staged."""
     entity_type: str = ""
     data_source: str = ""
+    import_source_id: UUID | None = None
+    """Of objects only, like the mapping by which they are read and merged: targets/objects/plan.py, as it is stored."""
+    plan: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)
 class Tally:
     """What has been counted so far. It is part of each checkpoint, so a resumed attempt counts on from there.
 
-    `staged` are items with rows in staging; `entities` are the target's own counters by name; `cautions` is code ->
-    [message, count].
+    `staged` are items with rows in staging; `entities` are the target's own counters by name, those of an object type
+    by `type:name`; `cautions` is code -> [message, count].
     """
 
     read: int = 0
@@ -67,13 +75,17 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What became of the staged items (their sum), and the target's final counters."""
+    """What became of the staged items (their sum), and the target's final counters.
+
+    `rejected` are items that only the merge could find unusable; their errors are in staging (engine/row_errors.py).
+    """
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     deleted: int = 0
     skipped: int = 0
+    rejected: int = 0
     entities: Mapping[str, int] = field(default_factory=dict)
     cautions: Sequence[tuple[str, str, int]] = ()
 
@@ -93,6 +105,9 @@ class Stager(Protocol):
 
         Ordinal 0: they are about the file and no item of it. A run has the ordinals from this one on.
         """
+
+    def reject(self, rejected: Rejected) -> None:
+        """Is told of an item that could not be used. The engine has counted it."""
 
     def take(self) -> Mapping[Table, list[tuple[Any, ...]]]:
         """The rows by staging template, in the order of its columns; the stager is empty afterwards."""
@@ -128,7 +143,7 @@ class Target(Protocol):
     def reads_assets(self, job: Job) -> bool:
         """Whether the file is read for client assets alone: the same source may then be read by another format."""
 
-    async def demands(self, connection: AsyncConnection, job: Job) -> Demands | None:
+    async def demands(self, connection: AsyncConnection, job: Job) -> Asked | None:
         """What the job asks of its file besides its syntax (`Format.adapt`); None: nothing."""
 
     def stager(self, job: Job, tally: Tally) -> Stager:

@@ -36,6 +36,7 @@ class UndoKind:
     - `name`: an expression for what people call the row; `<kind>.name` is the name of a parent.
     - `source` and `scope`: FROM and WHERE of all rows that the import may have inserted, so that finding those costs
       what the report or client is large, and not the tenant.
+    - `fixed`: columns that a restored row keeps as they are now, because rows are told apart by them.
     - `parents`: column -> kind of the row that it refers to, which cannot go before this one.
     - `revert`: takes out of rows that are kept what no later import has said of them, and out of their later images.
       It leaves `updated_at` alone and is called before anything is handed on, with the names of `over`.
@@ -47,6 +48,7 @@ class UndoKind:
     name: str
     source: str
     scope: str
+    fixed: Sequence[str] = ()
     parents: Mapping[str, str] = field(default_factory=dict)
     attached: Sequence[Attached] = ()
     revert: Callable[[Statements], Awaitable[None]] | None = None
@@ -63,7 +65,7 @@ class UndoKind:
 
     def over(self, sql: Statements) -> Statements:
         """Statements about this kind."""
-        contents = [column.name for column in self.table.c if column.name not in {*IDENTITY, self.id}]
+        contents = [column.name for column in self.table.c if column.name not in {*IDENTITY, self.id, *self.fixed}]
         return sql.named(
             {
                 "kind": self.kind,

@@ -2,6 +2,7 @@
 
 A source is what a client names in its request: a tool, not a file format. The names are PlexTrac's of 2024 for findings
 and the asset imports of its Nmap page, and one of our own for the tool of its list that has none; `cc5` is AppFile's.
+The sources of objects are no names of clients: an import source has a type, and what it sends is one of these.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ from services.importer.formats.nexpose import xml as nexpose_xml
 from services.importer.formats.nmap import xml as nmap_xml
 from services.importer.formats.nodezero import csv as nodezero_csv
 from services.importer.formats.nodezero import json as nodezero_json
+from services.importer.formats.objects import csv as objects_csv
+from services.importer.formats.objects import json as objects_json
+from services.importer.formats.objects.mapping import documents as object_documents
+from services.importer.formats.objects.mapping import invalid as object_invalid
+from services.importer.formats.objects.mapping import plans as object_plans
 from services.importer.formats.openvas import csv as openvas_csv
 from services.importer.formats.openvas import xml as openvas_xml
 from services.importer.formats.pentera import csv as pentera_csv
@@ -111,7 +117,10 @@ FORMATS: tuple[Format, ...] = (
     cc5_json.FORMAT,
 )
 
-BY_NAME = MappingProxyType({each.name: each for each in FORMATS})
+# Files of any columns and members: nothing in one tells whose it is, so they are found by their source alone.
+TOLD: tuple[Format, ...] = (objects_csv.FORMAT, objects_json.DOCUMENTS, objects_json.CHUNKS)
+
+BY_NAME = MappingProxyType({each.name: each for each in (*FORMATS, *TOLD)})
 
 # Public names of sources, and what people call them.
 DISPLAY_NAMES = MappingProxyType(
@@ -137,6 +146,9 @@ DISPLAY_NAMES = MappingProxyType(
         "nmap-xml": "Nmap Assets (XML)",
         "nodeware": "Nodeware",
         "nodezero": "NodeZero",
+        "objects-chunk": "Objects (data chunk)",
+        "objects-csv": "Objects (CSV)",
+        "objects-json": "Objects (JSON)",
         "offlinecsv": "CSV",
         "openvas": "OpenVAS",
         "owaspzap": "OWASP ZAP",
@@ -152,16 +164,24 @@ DISPLAY_NAMES = MappingProxyType(
 
 def _by_source(sources_of: Callable[[Format], Iterable[str]]) -> MappingProxyType[str, tuple[Format, ...]]:
     found: dict[str, tuple[Format, ...]] = {}
-    for each in FORMATS:
+    for each in (*FORMATS, *TOLD):
         for slug in sources_of(each):
             found[slug] = (*found.get(slug, ()), each)
     return MappingProxyType(dict(sorted(found.items())))
 
 
-# The formats of each source: of findings, of client assets, and of records. The last share no name with the others.
+# The formats of each source: of findings, of client assets, of records, and of objects. The last two share no name with
+# the others.
 FINDING_SOURCES = _by_source(lambda each: each.sources)
 ASSET_SOURCES = _by_source(lambda each: each.asset_sources)
 RECORD_SOURCES = _by_source(lambda each: each.record_sources)
+OBJECT_SOURCES = _by_source(lambda each: each.object_sources)
+
+# How objects are mapped, for those who save a mapping.
+InvalidMapping = object_invalid.InvalidMapping
+read_object_rule = object_documents.read_attribute_mapping
+table_reader = object_plans.table_reader
+array_readers = object_plans.array_readers
 
 
 def resolve(source: str, head: bytes, *, assets: bool = False) -> Format:
@@ -188,7 +208,11 @@ def wanted(source: str, *, assets: bool = False) -> str:
 
 
 def _accepted(source: str, assets: bool) -> tuple[Format, ...]:
-    return RECORD_SOURCES.get(source) or (ASSET_SOURCES if assets else FINDING_SOURCES)[source]
+    return (
+        RECORD_SOURCES.get(source)
+        or OBJECT_SOURCES.get(source)
+        or (ASSET_SOURCES if assets else FINDING_SOURCES)[source]
+    )
 
 
 def recognise(head: bytes) -> tuple[Format, ...]:

@@ -69,14 +69,14 @@ async def stored(server: NatsServer) -> list[JobMessage]:
 
 
 async def test_imports_are_sent_to_a_stream_that_is_made_for_them(live: Office, nats_server: NatsServer) -> None:
-    small, large = await live.engine.queued(lane="small"), await live.engine.queued(lane="large")
+    queued = {await live.engine.queued(lane=lane) for lane in LANES}
     async with live.running():
 
-        async def both() -> bool:
-            return len(await stored(nats_server)) == 2
+        async def all_are_there() -> bool:
+            return len(await stored(nats_server)) == len(LANES)
 
-        await eventually(both)
-    assert {message.import_id for message in await stored(nats_server)} == {small, large}
+        await eventually(all_are_there)
+    assert {message.import_id for message in await stored(nats_server)} == queued
     assert {message.tenant for message in await stored(nats_server)} == {TENANT}
     async with operator(nats_server) as streams:
         for lane in LANES:

@@ -14,7 +14,7 @@ import pytest
 
 from services.importer.engine import parser_process
 from services.importer.engine.failures import ImportFailure
-from services.importer.engine.frames import Finished, Order, reply_decoder
+from services.importer.engine.frames import Batch, Finished, Opened, Order, reply_decoder
 from services.importer.engine.parser_process import ParserProcess, start_fork_server
 from services.importer.targets.findings.records import FindingsRecord
 from tests.integration.importer.office import answered, eventually
@@ -29,7 +29,7 @@ def fork_server() -> None:
 
 def parser_of(*files: bytes) -> ParserProcess:
     readers: list[Callable[[], Any]] = [lambda each=each: BytesIO(each) for each in files]  # type: ignore[misc]
-    return ParserProcess(Order(source="nessus"), readers, reply_decoder(FindingsRecord))
+    return ParserProcess(Order(source="nessus", inputs=len(files)), readers, reply_decoder(FindingsRecord))
 
 
 async def test_the_digest_is_that_of_every_byte(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,6 +39,28 @@ async def test_the_digest_is_that_of_every_byte(monkeypatch: pytest.MonkeyPatch)
         async for _ in parser.replies():
             pass
         assert await parser.fed_digest() == hashlib.sha256(data).digest()
+
+
+async def test_inputs_are_files_of_their_own_and_counted_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser_process, "READ_BYTES", 1_000)
+    scan = nessus(hosts=2, plugins=3)
+    files = scan, gzip.compress(scan), scan.replace(b'pluginID="90001"', b'pluginID="x"') + b" " * 10_000
+    async with parser_of(*files) as parser:
+        replies = [reply async for reply in parser.replies()]
+        assert await parser.fed_digest() == hashlib.sha256(b"".join(files)).digest()
+    assert replies[-1] == Finished(18, sum(map(len, files)))
+    assert sum(isinstance(reply, Opened) for reply in replies) == 1
+    batches = [reply for reply in replies if isinstance(reply, Batch)]
+    assert [item.ordinal for batch in batches for item in batch.items] == [*range(1, 14), 15, 16, 18]
+    rejected = [each for batch in batches for each in batch.rejected]
+    assert [each.ordinal for each in rejected] == [14, 17]
+    assert all(each.position.startswith("input 3, line ") for each in rejected)
+
+
+async def test_an_input_that_is_none_of_the_source_is_named() -> None:
+    async with parser_of(nessus(hosts=1), b"no scan", nessus(hosts=1)) as parser:
+        refused = [reply async for reply in parser.replies()][-1]
+    assert (refused.code, refused.position) == ("WRONG_FORMAT", "input 2")
 
 
 async def test_there_is_no_digest_of_a_file_that_was_refused() -> None:

@@ -91,6 +91,17 @@ async def test_what_an_import_of_any_tenant_reads_stays(shore: Shore) -> None:
     assert [await shore.has(key) for key in (mine, theirs, nobodys)] == [True, True, False]
 
 
+async def test_the_file_of_an_import_source_stays_for_as_long_as_the_source_names_it(shore: Shore) -> None:
+    for key in ("c1/hosts.csv", "c2/hosts.csv"):
+        await shore.put(key)
+    await shore.engine.source(OTHER_TENANT, file_key="c1/hosts.csv")
+    await shore.sweep(24 * 365)
+    assert [await shore.has(key) for key in ("c1/hosts.csv", "c2/hosts.csv")] == [True, False]
+    await shore.engine.admin.execute("UPDATE import_sources SET file_key = NULL")
+    await shore.sweep(24 * 365)
+    assert not await shore.has("c1/hosts.csv")
+
+
 @pytest.mark.parametrize("state", ["PAUSED", "FAILED", "SUCCEEDED", "CANCELLED"])
 async def test_it_does_not_matter_how_the_import_stands(shore: Shore, state: str) -> None:
     key = await shore.put("c1/a")

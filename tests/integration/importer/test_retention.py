@@ -185,6 +185,17 @@ async def test_a_younger_or_a_live_import_of_the_same_upload_keeps_it(archive: A
     assert await archive.has_object("shared/b")
 
 
+async def test_the_file_that_an_import_source_reads_outlives_the_runs_that_have_read_it(archive: Archive) -> None:
+    run, other = await archive.ended(11, key="c1/hosts.csv"), await archive.ended(11)
+    await archive.engine.source(TENANT, file_key="c1/hosts.csv")
+    await archive.engine.source(OTHER_TENANT, file_key=f"{other}/file")
+    await archive.sweep()
+    assert await archive.has_object("c1/hosts.csv")
+    # The run itself counts as one without a file, so that its history can go.
+    assert "file" not in await archive.left_of(run)
+    assert await archive.left_of(other) == EVERYTHING - {"file", "object"}
+
+
 async def test_the_log_of_deliveries_goes_at_its_own_age_but_for_what_is_still_tried(archive: Archive) -> None:
     import_id = await archive.ended(1)
     await archive.engine.admin.execute(

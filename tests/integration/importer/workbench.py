@@ -31,12 +31,13 @@ from services.importer.engine.runner import Gate
 from services.importer.engine.staging import Checkpoint, Staging
 from services.importer.engine.target import Tally, Target
 from services.importer.targets.findings.target import FindingsTarget
+from services.importer.targets.objects.target import ObjectsTarget
 from services.importer.targets.parser_actions.target import ParserActionsTarget
 from services.importer.targets.records.target import RecordsTarget
 
 TENANT = 1
 TARGETS: dict[str, Target] = {
-    target.name: target for target in (FindingsTarget(), ParserActionsTarget(), RecordsTarget())
+    target.name: target for target in (FindingsTarget(), ParserActionsTarget(), RecordsTarget(), ObjectsTarget())
 }
 LEASE = timedelta(seconds=60)
 
@@ -96,6 +97,21 @@ class Engine:
         )
         return import_id
 
+    async def source(self, tenant: int = TENANT, *, file_key: str | None = None) -> UUID:
+        """An import source of CSV."""
+        source_id, workspace_id = UUID(str(uuid7())), UUID(int=1)
+        (schema,) = await self.rows(
+            "INSERT INTO object_schemas (tenant_id, workspace_id, name, key) VALUES (%s, %s, 'Hosts', %s) "
+            "RETURNING object_schema_id",
+            *(tenant, workspace_id, str(source_id)),
+        )
+        await self.admin.execute(
+            "INSERT INTO import_sources (tenant_id, import_source_id, workspace_id, object_schema_id, name, type, "
+            "file_key, user_id) VALUES (%s, %s, %s, %s, 'Hosts', 'csv', %s, 1)",
+            (tenant, source_id, workspace_id, schema["object_schema_id"], file_key),
+        )
+        return source_id
+
     async def claimed(self, import_id: UUID, owner: str = "test") -> Claim:
         async with self.worker.transaction(TENANT) as connection:
             claim = await claims.claim(connection, TENANT, import_id, owner, LEASE)
@@ -110,7 +126,10 @@ class Engine:
         stager = target.stager(claim.job, tally)
         for ordinal, records in enumerate(items, start=1):
             tally.staged += stager.add(ordinal, records)
+        for each in rejected:
+            stager.reject(each)
         tally.read, tally.rejected = len(items) + len(rejected) + empty, len(rejected)
+        tally.bytes = claim.size
         staging = Staging(TENANT, claim.job.import_id, target.templates)
         checkpoint = Checkpoint(tally.read, is_complete=True, format="test", family="test", tally=tally)
         async with self.worker.transaction(TENANT) as connection:

@@ -59,7 +59,7 @@ def walk_csv(
     columns = Columns(header.cells, known)
     blocks.notes += columns.notes(kept)
     once = Once()
-    for number, (cells, at_line) in enumerate(_rows(_Lines(head, texts), header), 1):
+    for number, (cells, at_line) in enumerate(_rows(Lines(head, texts), header), 1):
         notes, blocks.notes[:] = tuple(blocks.notes), []
         yield Item(Node(Row(cells, columns), (), once, notes), Position(at_line, 0, f"row {number}"))
 
@@ -202,7 +202,7 @@ def _find_header(head: str, wanted: Wanted, check: Check | None) -> _Header | No
     return min(found, key=lambda each: (each.row, -len(each.cells)), default=None)
 
 
-def _rows(lines: _Lines, header: _Header) -> Iterator[tuple[list[str], int]]:
+def _rows(lines: Lines, header: _Header) -> Iterator[tuple[list[str], int]]:
     """The rows below the header that have any text, each with the line it begins on."""
     reader = csv.reader(lines, delimiter=header.delimiter, skipinitialspace=header.skips_spaces)
     fewest = len(header.cells)
@@ -234,7 +234,7 @@ def _is_header(cells: list[str], header: _Header) -> bool:
     return cells[0].strip() == header.cells[0] and [cell.strip() for cell in cells] == header.cells
 
 
-class _Lines:
+class Lines:
     """The lines of a text, with their ends, for `csv.reader`.
 
     `held` counts the characters of the row that is being read, which begins on `row_line`. `is_unfinished` tells that

@@ -91,12 +91,15 @@ def encoding_of(head: bytes) -> Encoding:
 class Utf8Blocks:
     """One input as an iterator of blocks of what should be UTF-8, none of which ends within a character.
 
+    `codec` is that of an input which does not itself say otherwise, by a mark or a declaration; "" is UTF-8.
+
     `notes` collects what was replaced; whoever turns them into cautions empties it. `altered` tells that the blocks are
     no longer the bytes of the input, so that offsets in them mean nothing outside. `head` is how the input begins.
     """
 
-    def __init__(self, stream: ByteStream, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(self, stream: ByteStream, block_bytes: int = BLOCK_BYTES, *, codec: str = "") -> None:
         self._stream = stream
+        self._codec = codec
         self._block_bytes = block_bytes
         self._encoding = "UTF-8"
         self.head = b""
@@ -107,6 +110,8 @@ class Utf8Blocks:
     def __iter__(self) -> Iterator[bytes]:
         block = self._full_block()
         codec, self.mark, unusable = encoding_of(block)
+        if self._codec and codec == "utf-8" and not self.mark:
+            codec = self._codec
         self.head = block[:HEAD_BYTES]
         if unusable:
             message = f'The file declares the encoding "{unusable[:40]}", which is not usable; it was read as UTF-8.'

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
-from services.importer.targets.records.demands import Demands
-
 
 class ByteStream(Protocol):
     """The bytes of one input, once, forward only."""
@@ -75,20 +73,24 @@ class RecordError(Exception):
     """One item cannot be used; the import goes on. `value` is the offending text: the engine cuts and redacts it.
 
     `raw` is the whole item as it stands in the file, where a file of the rejected items is to be made (1 MiB at most).
+    `types` are ids of what the item would have become, where the target counts by them.
     """
 
-    def __init__(self, code: str, field: str, message: str, value: str = "", raw: str = "") -> None:
+    def __init__(
+        self, code: str, field: str, message: str, value: str = "", raw: str = "", types: tuple[int, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.field = field
         self.message = message
         self.value = value
         self.raw = raw
+        self.types = types
 
 
 Syntax = Literal["xml", "json", "csv", "html", "cc5"]
 
-FINDINGS, RECORDS = "findings", "records"
+FINDINGS, RECORDS, OBJECTS = "findings", "records", "objects"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +99,13 @@ class Format:
 
     `title` is what a file of it is called in messages ("a Nessus report"). `family` is the tool family of finding
     identity; formats of one tool share it. `sources` are the public names that bring such a file into a report,
-    `asset_sources` those that bring client assets without one, `record_sources` records of a workspace.
+    `asset_sources` those that bring client assets without one, `record_sources` records of a workspace,
+    `object_sources` objects of one.
 
     `sniff` sees the first 4,096 bytes (fewer when the file is shorter). `walk` raises `WrongFormat` before its first
     item or `DamagedFile` at any time; a file cut short is always `DamagedFile` where the syntax has an end (a table
     has none: there it is where the cut shows). `read` maps one raw item to records, or raises `RecordError`. `adapt`
-    gives the same format for a job that asks more of its file.
+    gives the same format for a job that asks more of its file, in the words of its target.
     """
 
     name: str
@@ -113,8 +116,9 @@ class Format:
     sources: tuple[str, ...] = ()
     asset_sources: tuple[str, ...] = ()
     record_sources: tuple[str, ...] = ()
+    object_sources: tuple[str, ...] = ()
     target: str = FINDINGS
     sniff: Callable[[bytes], bool]
     walk: Callable[[ByteStream], Iterator[Item | Items]]
     read: Callable[[Any], Iterable[Any]]
-    adapt: Callable[[Demands], Format] | None = None
+    adapt: Callable[[Any], Format] | None = None

@@ -54,6 +54,7 @@ class JsonText:
         self.path = ""
         self._text, self._at = "", 0
         self._line, self._counted = 1, 0
+        self._left_behind = 0
 
     @property
     def head(self) -> bytes:
@@ -65,6 +66,10 @@ class JsonText:
         self._line += self._text.count("\n", self._counted, self._at)
         self._counted = self._at
         return self._line
+
+    def offset(self) -> int:
+        """Characters before the place."""
+        return self._left_behind + self._at
 
     def peek(self) -> str:
         """The next character that is not white space; "" at the end of the input."""
@@ -205,6 +210,7 @@ class JsonText:
             if wanted <= 0:
                 break
         left = len(parts[0])
+        self._left_behind += self._at
         self._text, self._at, self._counted = "".join(parts), 0, 0
         return len(self._text) > left
 

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Table
 
 from schema import staging
+from services.importer.engine.frames import Rejected
 from services.importer.engine.target import Job, Tally
 from services.importer.tags import tags_of_file
 from services.importer.targets.findings.records import AffectedAsset, Asset, Caution, Finding
@@ -51,6 +52,10 @@ class FindingsStager:
         }
         self._clear()
         return rows
+
+    def reject(self, rejected: Rejected) -> None:
+        """Nothing here is counted by what it would have become."""
+        del rejected
 
     def add(self, ordinal: int, records: Iterable[Any]) -> bool:
         """Takes the records of one item; False when none of them makes a row."""

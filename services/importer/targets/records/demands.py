@@ -7,7 +7,7 @@ import msgspec
 from services.importer.targets.records.schemas import RecordSchema, find_schema
 
 
-class Demands(msgspec.Struct, frozen=True):
+class Demands(msgspec.Struct, frozen=True, tag="records"):
     """Of one import; the defaults are those of a file that is only looked at.
 
     `workspaces` are the names of which row 01 must say one (id and name of the same workspace), `bucket` is what it

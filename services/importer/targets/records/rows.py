@@ -11,6 +11,7 @@ from sqlalchemy import Table
 
 from schema import staging
 from services.importer.engine.failures import ImportFailure
+from services.importer.engine.frames import Rejected
 from services.importer.engine.target import Job, Tally
 from services.importer.targets.records.records import Caution, Delete, Footer, Header, Upsert, Upserts
 
@@ -36,6 +37,10 @@ class RecordsStager:
         """The rows of the only table there is."""
         rows, self._rows, self.weight = self._rows, [], 0
         return {staging.records: rows}
+
+    def reject(self, rejected: Rejected) -> None:
+        """Nothing here is counted by what it would have become."""
+        del rejected
 
     def add(self, ordinal: int, records: Iterable[Any]) -> int:
         """Takes the record of one row, or of several; none for what is no row: header, footer, a caution."""

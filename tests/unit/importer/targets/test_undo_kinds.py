@@ -7,9 +7,10 @@ from schema import findings as tables
 from services.importer.engine.target import Target
 from services.importer.engine.undo_kinds import UndoKind
 from services.importer.targets.findings.target import FindingsTarget
+from services.importer.targets.objects.target import ObjectsTarget
 from services.importer.targets.records.target import RecordsTarget
 
-TARGETS: list[Target] = [FindingsTarget(), RecordsTarget()]
+TARGETS: list[Target] = [FindingsTarget(), RecordsTarget(), ObjectsTarget()]
 KINDS = [kind for target in TARGETS for kind in target.undo_kinds]
 
 
@@ -23,7 +24,7 @@ def test_children_come_before_their_parents(target: Target) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 def test_a_kind_names_columns_that_its_table_has(kind: UndoKind) -> None:
-    assert {kind.id, "tenant_id", "import_id", *kind.parents} <= set(kind.table.c.keys())
+    assert {kind.id, "tenant_id", "import_id", *kind.parents, *kind.fixed} <= set(kind.table.c.keys())
     # An edit is told by these two together.
     assert ("updated_at" in kind.table.c) == kind.is_changeable
     assert not kind.is_changeable or "created_at" in kind.table.c

@@ -1,0 +1,97 @@
+"""New keys for the objects of a type, when a mapping comes to tell them apart by other identifiers.
+
+Keys are made here and not in SQL, because the parser child makes those of its objects in the same way; which is why
+every object of the type goes through this process once. It happens when somebody has changed a mapping, and then once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection as PsycopgConnection
+
+from services.importer.engine.statements import Statements
+from services.importer.targets.objects.catalog import Catalog
+from services.importer.targets.objects.keys import key_of
+from services.importer.targets.objects.plan import ObjectPlan
+
+ROWS_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What keys are made of: attributes, ascending."""
+
+    identifiers: tuple[int, ...]
+    ignores_case: bool
+
+
+def identities(plan: ObjectPlan) -> Mapping[int, Identity]:
+    """By type."""
+    return {each.type_id: Identity(tuple(sorted(each.identifiers)), each.ignores_case) for each in plan.types}
+
+
+async def rekey_changed(sql: Statements, plan: ObjectPlan, catalog: Catalog) -> int:
+    """Gives the types of the mapping its identifiers, and their objects new keys where those are others.
+
+    Answers how many objects have lost their key because an older one has the same.
+    """
+    lost = 0
+    for type_id, wanted in identities(plan).items():
+        stored = catalog.types[type_id]
+        if Identity(stored.identifiers, stored.ignores_case) == wanted:
+            continue
+        if stored.identifiers:
+            lost += await rekey(sql, type_id, wanted)
+        await sql.run(
+            "UPDATE object_types SET identifiers = :identifiers, ignores_case = :ignores_case, updated_at = now() "
+            "WHERE tenant_id = :tenant AND object_type_id = :type_id",
+            type_id=type_id,
+            identifiers=list(wanted.identifiers),
+            ignores_case=wanted.ignores_case,
+        )
+    return lost
+
+
+async def rekey(sql: Statements, type_id: int, identity: Identity) -> int:
+    """Makes the keys of all objects of a type anew; one without an identifier, or removed, has none.
+
+    Answers how many objects have lost their key because an older one has the same.
+    """
+    await sql.run('CREATE TEMPORARY TABLE new_keys (object_id bigint, key text COLLATE "C") ON COMMIT DROP')
+    await _make_keys(sql, type_id, identity)
+    repeated = await sql.run(
+        "DELETE FROM new_keys n USING (SELECT key, min(object_id) AS first FROM new_keys GROUP BY key) k "
+        "WHERE k.key = n.key AND n.object_id > k.first"
+    )
+    # An old key of one object may be the new one of another, and a unique index looks at each row by itself.
+    await sql.run(
+        "UPDATE objects SET key = NULL WHERE tenant_id = :tenant AND object_type_id = :type_id AND key IS NOT NULL",
+        type_id=type_id,
+    )
+    await sql.run(
+        "UPDATE objects t SET key = n.key FROM new_keys n WHERE t.tenant_id = :tenant AND t.object_id = n.object_id"
+    )
+    await sql.run("DROP TABLE new_keys")
+    return repeated.rowcount
+
+
+async def _make_keys(sql: Statements, type_id: int, identity: Identity) -> None:
+    values = ", ".join(f"t.document->>'{each}'" for each in identity.identifiers)
+    statement, parameters = sql.bound(
+        f"SELECT t.object_id, ARRAY[{values}] FROM objects t "  # noqa: S608  (ids)
+        "WHERE t.tenant_id = :tenant AND t.object_type_id = :type_id AND t.document IS NOT NULL",
+        type_id=type_id,
+    )
+    raw = await sql.connection.get_raw_connection()
+    driver: PsycopgConnection[Any] | Any = raw.driver_connection
+    result = await sql.connection.stream(statement, parameters, execution_options={"yield_per": ROWS_AT_ONCE})
+    async for rows in result.partitions():
+        # One command at a time: the rows are here, and the cursor waits on the server.
+        async with driver.cursor() as cursor, cursor.copy("COPY new_keys FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(["int8", "text"])
+            for object_id, texts in rows:
+                if None not in texts:
+                    await copy.write_row((object_id, key_of(texts, ignores_case=identity.ignores_case)))

@@ -1,0 +1,83 @@
+"""What undo must know of objects. A removed one has its row, so bringing it back is a change like any other.
+
+An object that a later run has seen, changed or referred to stays as it is. Keys stay with their rows: they say who an
+object is, and not what is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schema.assets import objects
+from services.importer.engine.statements import Statements
+from services.importer.engine.undo_kinds import UndoKind
+from services.importer.engine.undo_plan import Action
+from services.importer.targets.objects.catalog import load
+from services.importer.targets.objects.merge import KIND
+from services.importer.targets.objects.references import derive
+from services.importer.targets.objects.rekey import Identity, identities, rekey
+from services.importer.targets.objects.stored_plan import stored_plan
+
+UNDO_KINDS: Sequence[UndoKind] = (
+    UndoKind(
+        kind=KIND,
+        table=objects,
+        id="object_id",
+        name="t.label",
+        source="objects t",
+        scope="""
+            t.object_type_id IN (
+                SELECT y.object_type_id FROM object_types y
+                JOIN object_schemas h ON h.tenant_id = y.tenant_id AND h.object_schema_id = y.object_schema_id
+                WHERE y.tenant_id = :tenant AND h.workspace_id = CAST(:workspace AS uuid))
+        """,
+        fixed=("key",),
+    ),
+)
+
+_SETTLED = f"SELECT row_id AS object_id FROM undo_{KIND} WHERE action <> '{Action.KEPT}'"  # noqa: S608  (constants)
+
+
+async def release(sql: Statements) -> None:
+    """References, keys and missed runs, as they are without the undone run."""
+    await derive(sql, _SETTLED)
+    await _unmiss(sql)
+    await _rekey(sql)
+
+
+async def _unmiss(sql: Statements) -> None:
+    """Objects that the run has missed were missed once less: those that more runs have missed than came after it."""
+    await sql.run(
+        f"""
+        WITH undone AS (SELECT import_source_id FROM imports WHERE tenant_id = :tenant AND import_id = :undone),
+             later AS (SELECT count(*) AS runs
+                       FROM undo_later l
+                       JOIN imports i ON i.tenant_id = :tenant AND i.import_id = l.import_id
+                       JOIN undone u ON u.import_source_id = i.import_source_id)
+        UPDATE objects t SET missed = t.missed - 1
+        FROM undone u, later
+        WHERE t.tenant_id = :tenant AND t.source_id = u.import_source_id AND t.missed > later.runs
+          AND t.object_type_id IN (SELECT y.object_type_id FROM object_types y WHERE y.tenant_id = :tenant)
+          AND t.object_id NOT IN ({_SETTLED})
+        """  # noqa: S608
+    )
+
+
+async def _rekey(sql: Statements) -> None:
+    """Types that have other identifiers since: what was restored may have to be known by those."""
+    found = await sql.run("SELECT plan FROM imports WHERE tenant_id = :tenant AND import_id = :undone")
+    plan = stored_plan(found.scalar_one_or_none())
+    known = {} if plan is None else identities(plan)
+    catalog = await load(sql)
+    keyless = await sql.run(
+        f"SELECT DISTINCT t.object_type_id FROM objects t JOIN ({_SETTLED}) u ON u.object_id = t.object_id "  # noqa: S608
+        "WHERE t.tenant_id = :tenant AND t.key IS NULL AND t.document IS NOT NULL"
+    )
+    without = set(keyless.scalars())
+    for type_id in without | set(known):
+        type_ = catalog.types.get(type_id)
+        if type_ is None or not type_.identifiers:
+            continue
+        now = Identity(type_.identifiers, type_.ignores_case)
+        if type_id in without or known[type_id] != now:
+            await rekey(sql, type_id, now)
