@@ -10,20 +10,28 @@ from services.importer.ports import ImportSession, Locked
 
 
 async def lock_visible(session: ImportSession, principal: Principal, import_id: str) -> tuple[UUID, Locked]:
-    """The import, locked, where this principal may command it: one's own, or an administrator any.
-
-    NotFound otherwise.
-    """
+    """The import, locked, where this principal may command it; NotFound otherwise."""
     try:
         number = UUID(import_id)
     except ValueError:
         raise import_not_found() from None
     locked = await session.lock(number)
-    if locked is None or not principal.may_see_client(locked.client_id):
-        raise import_not_found()
-    if locked.user_id != principal.user_id and principal.role < Role.ADMIN:
+    if locked is None or not may_command(principal, locked):
         raise import_not_found()
     return number, locked
+
+
+def may_command(principal: Principal, locked: Locked) -> bool:
+    """One's own, or an administrator any.
+
+    Runs of an import source are everybody's who may import in the workspace, whoever has started them: a schedule, a
+    colleague, or the holder of the source's container token, which reaches that source alone.
+    """
+    if not principal.may_see_client(locked.client_id):
+        return False
+    if locked.import_source_id is not None:
+        return principal.may_reach_source(locked.import_source_id)
+    return principal.import_source_id is None and (locked.user_id == principal.user_id or principal.role >= Role.ADMIN)
 
 
 def refuse_finished(locked: Locked) -> None:

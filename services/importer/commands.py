@@ -74,6 +74,8 @@ class Commands:
             refuse_finished(locked)
             if locked.state not in {State.QUEUED, State.RUNNING}:
                 raise FailedPrecondition("IMPORT_NOT_QUEUED", f"The import is {locked.state}, not queued.")
+            if locked.waits:
+                raise FailedPrecondition("IMPORT_NOT_QUEUED", "The import waits for the end of another one.")
             if locked.state is State.RUNNING and locked.has_live_lease:
                 raise FailedPrecondition("IMPORT_RUNNING", "A worker is running this import.")
             await session.dispatch_now(number, locked)

@@ -106,10 +106,11 @@ class Imports:
         if facts.earlier is not None:
             return await self._replay(principal, trigger, facts.earlier)
         client_name, report_name, file_name = require_target(trigger, facts)
-        info = await self._uploaded(trigger.key)
+        info = await uploaded(self._objects, trigger.key)
         refuse_too_large(info.size, facts, self._thresholds)
         refuse_other_size(info.size, facts.declared_size)
-        await self._refuse_expired(principal, trigger.key, facts)
+        if facts.file_age >= self._thresholds.unused_life:
+            await refuse_expired(self._store, self._objects, principal.tenant_id, trigger.key)
         options = with_declared_sha256(trigger.options, facts.file_sha256)
         new = self._new_import(principal, trigger, trigger.file_name or file_name, info, options)
         created_at = await self._store.insert(principal.tenant_id, new)
@@ -172,25 +173,12 @@ class Imports:
     async def _replay(self, principal: Principal, trigger: Trigger, earlier: Earlier) -> Snapshot:
         same = earlier.request_digest == trigger.digest()
         if same and earlier.key != trigger.key:
-            info = await self._uploaded(trigger.key)
+            info = await uploaded(self._objects, trigger.key)
             same = (info.size, info.etag) == (earlier.size, earlier.etag)
         if not same:
             raise another_request(earlier)
         note_object(import_id=earlier.import_id)
         return await self._store.read(principal.tenant_id, earlier.import_id)
-
-    async def _uploaded(self, key: str) -> ObjectInfo:
-        """An empty object is a file like any other: its import fails, with a reason."""
-        try:
-            return await self._objects.head(self._objects.object_key(key))
-        except ObjectMissing:
-            raise FailedPrecondition("FILE_NOT_UPLOADED", "The file has not been uploaded yet.", key=key) from None
-
-    async def _refuse_expired(self, principal: Principal, key: str, facts: Facts) -> None:
-        if facts.file_age < self._thresholds.unused_life:
-            return
-        if not await self._store.is_read(principal.tenant_id, self._objects.object_key(key)):
-            raise FailedPrecondition("UPLOAD_EXPIRED", "The file was uploaded too long ago. Upload it again.", key=key)
 
     def _new_import(
         self, principal: Principal, trigger: Trigger, file_name: str, info: ObjectInfo, options: Options
@@ -221,6 +209,20 @@ class Imports:
             action_id=trigger.action_id,
             description=trigger.description,
         )
+
+
+async def uploaded(objects: Objects, key: str) -> ObjectInfo:
+    """An empty object is a file like any other: its import fails, with a reason."""
+    try:
+        return await objects.head(objects.object_key(key))
+    except ObjectMissing:
+        raise FailedPrecondition("FILE_NOT_UPLOADED", "The file has not been uploaded yet.", key=key) from None
+
+
+async def refuse_expired(store: ImportStore, objects: Objects, tenant_id: int, key: str) -> None:
+    """An upload whose time is over is kept only while an import reads it."""
+    if not await store.is_read(tenant_id, objects.object_key(key)):
+        raise FailedPrecondition("UPLOAD_EXPIRED", "The file was uploaded too long ago. Upload it again.", key=key)
 
 
 def require_grant(principal: Principal, client_id: int) -> None:
@@ -260,6 +262,10 @@ def another_request(earlier: Earlier) -> AlreadyExists:
 
 def already_running() -> FailedPrecondition:
     return FailedPrecondition(ALREADY_RUNNING, "An import of this file has not ended yet.")
+
+
+def source_running() -> FailedPrecondition:
+    return FailedPrecondition("IN_PROGRESS", "Another run of this import source has not ended yet.")
 
 
 def refuse_too_large(size: int, facts: Facts, thresholds: Thresholds) -> None:

@@ -7,10 +7,13 @@ from datetime import timedelta
 from functools import partial
 
 import dialects.appfile.envelope
+import dialects.assets.envelope
 import dialects.plextrac.envelope
 from hythe.dialects.appfile.v1.appfile_pb2_grpc import add_AppFileImporterServicer_to_server
+from hythe.dialects.assets.v1.assets_pb2_grpc import add_AssetsImporterServicer_to_server
 from hythe.dialects.plextrac.v2.parser_actions_pb2_grpc import add_PlextracParserActionsServicer_to_server
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import add_PlextracImporterServicer_to_server
+from hythe.importer.v1.import_sources_pb2_grpc import add_ImportSourceServiceServicer_to_server
 from hythe.importer.v1.importer_pb2_grpc import add_ImportServiceServicer_to_server
 from hythe.importer.v1.parser_actions_pb2_grpc import add_ParserActionServiceServicer_to_server
 from hythe.importer.v1.schemas_pb2_grpc import add_SchemaServiceServicer_to_server
@@ -29,6 +32,7 @@ from runtime.settings import load, required
 from runtime.workspaces import RemoteWorkspaces
 from schema.identity import audit_log
 from services.importer.announcer import Announcer
+from services.importer.assets_root import Foundations, assets_parts
 from services.importer.commands import Commands
 from services.importer.deliveries import Deliveries
 from services.importer.detection import Detector
@@ -72,7 +76,9 @@ SERVICE_NAMES = (
     "hythe.importer.v1.SchemaService",
     "hythe.dialects.plextrac.v2.PlextracImporter",
     "hythe.dialects.plextrac.v2.PlextracParserActions",
+    "hythe.importer.v1.ImportSourceService",
     "hythe.dialects.appfile.v1.AppFileImporter",
+    "hythe.dialects.assets.v1.AssetsImporter",
 )
 
 
@@ -115,6 +121,21 @@ async def main() -> None:
     writeups = Writeups(SqlWriteupStore(database))
     schemas = RecordSchemas(SqlRecordSchemaStore(database), workspaces)
     webhooks = Webhooks(SqlWebhookStore(database), outbound, sealer)
+    assets = assets_parts(
+        Foundations(
+            database,
+            dispatch_database,
+            objects,
+            identity,
+            store,
+            commands,
+            repeats,
+            thresholds,
+            outbound,
+            sealer,
+        ),
+        settings,
+    )
     retention = Retention(dispatch_database, database, objects, settings)
     reaper = Reaper(dispatch_database, objects, settings)
     dispatcher = Dispatcher(
@@ -122,7 +143,7 @@ async def main() -> None:
         queue,
         listener,
         engagements.running_limit,
-        [announcer.run, deliveries.run, retention.run, reaper.run],
+        [announcer.run, deliveries.run, retention.run, reaper.run, *assets.duties],
         settings,
     )
     # What both faces of the service are made of.
@@ -145,11 +166,14 @@ async def main() -> None:
                 partial(
                     add_AppFileImporterServicer_to_server, AppFileImporter(record_imports, record_commands, workspaces)
                 ),
+                partial(add_AssetsImporterServicer_to_server, assets.importer),
+                partial(add_ImportSourceServiceServicer_to_server, assets.sources),
             ],
             service_names=SERVICE_NAMES,
             envelopes={
                 "plextrac": dialects.plextrac.envelope.error_envelope,
                 "appfile": dialects.appfile.envelope.error_envelope,
+                "assets": dialects.assets.envelope.error_envelope,
             },
             authenticator=authenticator,
             audit=AuditTrail(AuditTable(audit_database, audit_log)),

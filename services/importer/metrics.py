@@ -10,6 +10,8 @@ JOB_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_60
 IMPORTS_CREATED = Counter("hythe_import_created", "Imports triggered.", ["source", "lane"])
 COMMANDS = Counter("hythe_import_commands", "Commands on imports that were carried out.", ["command"])
 IMPORTS_CANCELLED = Counter("hythe_import_cancel_requests", "Cancel requests accepted.")
+CHUNKS = Counter("hythe_import_chunks", "Pieces of data sent for runs: taken, repeated, empty, refused.", ["outcome"])
+CHUNK_BYTES = Counter("hythe_import_chunk_bytes", "Bytes of pieces that were taken.")
 
 # The dispatcher.
 OUTBOX_LAG = Gauge("hythe_import_outbox_lag_seconds", "Age of the oldest import that no worker was told of yet.")
@@ -25,6 +27,10 @@ DELIVERY_LAG = Histogram(
     "hythe_webhook_delivery_lag_seconds", "From the making of a delivery to its success.", buckets=JOB_BUCKETS
 )
 DELIVERING = Gauge("hythe_webhook_delivering", "Deliveries being attempted now.")
+OPENINGS_EXPIRED = Counter("hythe_import_openings_expired", "Runs that were open for too long.")
+TURNS_GIVEN = Counter("hythe_import_turns_given", "Runs that waited and were queued by the sweep, not by an end.")
+SCHEDULES_FIRED = Counter("hythe_import_schedules_fired", "Scheduled runs: started, called, failed.", ["outcome"])
+SCHEDULE_LAG = Gauge("hythe_import_schedule_lag_seconds", "How late the schedule was that fired last.")
 REAPED_OBJECTS = Counter("hythe_reaped_objects", "Removed from the store: upload, report, parts.", ["kind"])
 REAPED_BYTES = Counter("hythe_reaped_bytes", "Bytes of what was removed because nobody asked for it.")
 

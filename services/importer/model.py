@@ -67,6 +67,7 @@ class TargetName(StrEnum):
     FINDINGS = "findings"
     PARSER_ACTIONS = "parser_actions"
     RECORDS = "records"
+    OBJECTS = "objects"
 
 
 class ActionCode(StrEnum):
@@ -79,7 +80,11 @@ class ActionCode(StrEnum):
 
 
 class Lane(StrEnum):
-    """Two lanes by file size, so that a small import never waits behind a big one."""
+    """Two lanes by file size, so that a small import never waits behind a big one.
+
+    The third is for what the fetcher takes: imports whose inputs are to be landed first.
+    """
 
     SMALL = "small"
     LARGE = "large"
+    FETCH = "fetch"

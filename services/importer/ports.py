@@ -85,6 +85,10 @@ class Locked:
     """Since when it has ended; None: it has not."""
     requested: str | None = None
     """What the worker has been asked for and has not done yet: cancel or pause."""
+    import_source_id: UUID | None = None
+    """Of objects only."""
+    waits: bool = False
+    """Whether it is another run's turn; the dispatcher does not know it then."""
 
 
 class ImportSession(Protocol):

@@ -2,7 +2,8 @@
 
 An upload may be triggered for a day after it was asked for (`reap_uploads_hours`); then a trigger refuses it, and a
 while later (GRACE) it is removed here. So no object goes that a trigger has just looked at, as long as the clocks of
-store, database and this process differ by less than that.
+store, database and this process differ by less than that. The file of an import source stays for as long as the source
+names it.
 """
 
 from __future__ import annotations
@@ -98,7 +99,9 @@ class Reaper:
                 uploads.append(each)
         if uploads:
             async with self._dispatch.transaction(None) as connection:
-                used = await retention_store.used_objects(connection, [each.object_key for each in uploads])
+                used = await retention_store.used_objects(
+                    connection, [each.object_key for each in uploads], self._objects.object_key("")
+                )
             uploads = [each for each in uploads if each.object_key not in used]
         for kind, unused in (("upload", uploads), ("report", reports)):
             for each in unused:

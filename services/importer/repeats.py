@@ -23,6 +23,7 @@ from services.importer.imports import (
     another_request,
     refuse_too_large,
     require_earlier,
+    source_running,
     with_declared_sha256,
 )
 from services.importer.metrics import COMMANDS, IMPORTS_CREATED
@@ -81,6 +82,7 @@ class Repeats:
             note_object(import_id=number)
             refuse_without_file(locked)
             first = await session.read(number)
+            refuse_incomplete(first)
             inputs = await session.inputs(number)
         chosen = choose(msgspec.structs.replace(first.options, dry_run=False))
         options = checked(msgspec.structs.replace(chosen, force=True))
@@ -107,6 +109,8 @@ class Repeats:
                 note_queued(new)
                 return await session.read(new.import_id)
         raced = await self._store.facts(principal.tenant_id, lookup)
+        if raced.earlier is None and new.import_source_id is not None:
+            raise source_running()
         if raced.earlier is None and new.workspace_id is not None:
             raise already_running()
         return await self._replay(principal, require_earlier(raced), digest)
@@ -162,6 +166,8 @@ class Repeats:
 async def add(session: ImportSession, new: NewImport) -> UUID:
     """Its id, where nobody else's like it is in the way."""
     if not await session.add(new):
+        if new.import_source_id is not None:
+            raise source_running()
         # Only where the lock on the first import did not keep two commands apart.
         raise Unavailable("TRIGGER_RACED", "Another request like this is in progress. Try again.")
     note_queued(new)
@@ -215,6 +221,7 @@ def made_from(first: Snapshot, locked: Locked, origin: Origin) -> NewImport:
         data_source=first.data_source,
         action_id=first.action_id,
         description=first.description,
+        import_source_id=first.import_source_id,
     )
 
 
@@ -250,6 +257,14 @@ def refuse_without_file(locked: Locked) -> None:
         raise FailedPrecondition("IMPORT_WITHOUT_FILE", "An undo has no file that could be imported.")
     if not locked.state.is_terminal:
         raise FailedPrecondition("IMPORT_NOT_FINISHED", f"The import is {locked.state}; wait for its end.")
+
+
+def refuse_incomplete(first: Snapshot) -> None:
+    """A run that ended while its data was being sent: taken for all of its source, the rest would be missing."""
+    if first.open_until is not None:
+        raise FailedPrecondition(
+            "DATA_INCOMPLETE", "The import ended before all of its data had been sent. Start another one."
+        )
 
 
 def require_kept(inputs: tuple[StoredInput, ...]) -> None:

@@ -61,9 +61,12 @@ class Retention:
         age = timedelta(days=self._settings.keep_files_days)
         while True:
             async with self._database.transaction(tenant_id) as connection:
-                inputs = await retention_store.old_inputs(connection, tenant_id, age, BATCH)
+                inputs = await retention_store.old_inputs(
+                    connection, tenant_id, age, BATCH, self._objects.object_key("")
+                )
             for each in inputs:
-                await self._objects.delete(each.object_key)
+                if not each.is_kept:
+                    await self._objects.delete(each.object_key)
                 async with self._database.transaction(tenant_id) as connection:
                     await retention_store.mark_purged(connection, tenant_id, each)
             if inputs:

@@ -7,39 +7,55 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, Table, and_, delete, func, literal, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schema.assets import import_sources, objects
 from schema.importer import before_images, import_inputs, imports, row_errors, sightings, undo_items, webhook_deliveries
 from schema.records import records
 from services.importer.model import Kind, State
 
-# The kind of records in before-images (targets/records/merge.py).
-RECORD = "record"
+# Tables whose rows stay, without a document, when a file removes them: their ids, and their kinds in before-images
+# (targets/records/merge.py, targets/objects/merge.py).
+EMPTIED = ((records, "record_id", "record"), (objects, "object_id", "object"))
 
 
 @dataclass(frozen=True, slots=True)
 class OldInput:
-    """An uploaded object that is not needed any more."""
+    """An uploaded object that this import does not need any more; `is_kept`: an import source will read it again."""
 
     import_id: UUID
     number: int
     object_key: str
+    is_kept: bool
 
 
 def _ended_before(tenant_id: int, age: timedelta) -> ColumnElement[bool]:
     return and_(imports.c.tenant_id == tenant_id, imports.c.ended_at < func.now() - age)
 
 
-async def old_inputs(connection: AsyncConnection, tenant_id: int, age: timedelta, limit: int) -> list[OldInput]:
-    """Inputs of imports that ended long ago, unless a younger import of the tenant reads the same object."""
+async def old_inputs(
+    connection: AsyncConnection, tenant_id: int, age: timedelta, limit: int, key_prefix: str
+) -> list[OldInput]:
+    """Inputs of imports that ended long ago, unless a younger import of the tenant reads the same object.
+
+    `key_prefix` is what the keys of objects have before those of files.
+    """
     younger = (
         select(import_inputs.c.object_key)
         .join(imports, _same_import())
         .where(imports.c.tenant_id == tenant_id, func.coalesce(imports.c.ended_at, func.now()) >= func.now() - age)
     )
+    is_kept = (
+        select(import_sources.c.import_source_id)
+        .where(
+            import_sources.c.tenant_id == tenant_id,
+            literal(key_prefix) + import_sources.c.file_key == import_inputs.c.object_key,
+        )
+        .exists()
+    )
     query = (
-        select(import_inputs.c.import_id, import_inputs.c.number, import_inputs.c.object_key)
+        select(import_inputs.c.import_id, import_inputs.c.number, import_inputs.c.object_key, is_kept)
         .join(imports, _same_import())
         .where(
             _ended_before(tenant_id, age),
@@ -136,31 +152,35 @@ async def delete_outcomes(connection: AsyncConnection, tenant_id: int, age: time
         .exists()
     )
     old = select(imports.c.import_id).where(_ended_before(tenant_id, age), ~is_needed)
-    await _delete_emptied_records(connection, tenant_id, old)
+    for table, id_column, kind in EMPTIED:
+        await _delete_emptied(connection, tenant_id, old, table, id_column, kind)
     for table in (sightings, before_images):
         await connection.execute(delete(table).where(table.c.tenant_id == tenant_id, table.c.import_id.in_(old)))
 
 
-async def _delete_emptied_records(connection: AsyncConnection, tenant_id: int, old: Select[tuple[UUID]]) -> None:
-    """Rows of deleted records whose last before-image goes with the imports in `old`: nothing brings them back."""
+async def _delete_emptied(
+    connection: AsyncConnection, tenant_id: int, old: Select[tuple[UUID]], table: Table, id_column: str, kind: str
+) -> None:
+    """Rows of what was removed whose last before-image goes with the imports in `old`: nothing brings them back."""
+    row_id = table.c[id_column]
     image, other = before_images.alias("image"), before_images.alias("other")
     is_kept = (
         select(other.c.import_id)
         .where(
             other.c.tenant_id == tenant_id,
-            other.c.kind == RECORD,
-            other.c.row_id == records.c.record_id,
+            other.c.kind == kind,
+            other.c.row_id == row_id,
             other.c.import_id.not_in(old),
         )
         .exists()
     )
     await connection.execute(
-        delete(records).where(
-            records.c.tenant_id == tenant_id,
-            records.c.document.is_(None),
-            records.c.record_id.in_(
+        delete(table).where(
+            table.c.tenant_id == tenant_id,
+            table.c.document.is_(None),
+            row_id.in_(
                 select(image.c.row_id).where(
-                    image.c.tenant_id == tenant_id, image.c.kind == RECORD, image.c.import_id.in_(old)
+                    image.c.tenant_id == tenant_id, image.c.kind == kind, image.c.import_id.in_(old)
                 )
             ),
             ~is_kept,
@@ -189,7 +209,12 @@ async def delete_history(connection: AsyncConnection, tenant_id: int, age: timed
     )
 
 
-async def used_objects(connection: AsyncConnection, object_keys: Sequence[str]) -> set[str]:
-    """Those of them that an import of any tenant has as an input. As the dispatcher's role, which sees no more."""
-    query = select(import_inputs.c.object_key).where(import_inputs.c.object_key.in_(object_keys))
-    return set((await connection.execute(query)).scalars())
+async def used_objects(connection: AsyncConnection, object_keys: Sequence[str], key_prefix: str) -> set[str]:
+    """Those of them that an import of any tenant has as an input, or an import source reads.
+
+    As the dispatcher's role, which sees no more. `key_prefix` is what the keys of objects have before those of files.
+    """
+    read = select(import_inputs.c.object_key).where(import_inputs.c.object_key.in_(object_keys))
+    file_keys = [key.removeprefix(key_prefix) for key in object_keys]
+    named = select(literal(key_prefix) + import_sources.c.file_key).where(import_sources.c.file_key.in_(file_keys))
+    return set((await connection.execute(union(read, named))).scalars())

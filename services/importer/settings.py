@@ -8,8 +8,15 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime.sealing import Sealer
-from runtime.settings import PREFIX, Address, ObjectStoreSettings, ProcessSettings, QueueSettings, Settings
+from runtime.settings import (
+    PREFIX,
+    Address,
+    ObjectStoreSettings,
+    ProcessSettings,
+    QueueSettings,
+    SealingSettings,
+    Settings,
+)
 
 MEBIBYTE = 1024 * 1024
 
@@ -49,23 +56,9 @@ class DispatchSettings(QueueSettings):
         return min(self.keep_outcomes_days, self.keep_history_days)
 
 
-def _check_keys(value: SecretStr) -> SecretStr:
-    try:
-        Sealer(value.get_secret_value())
-    except ValueError:
-        message = "must be one or more keys of `Fernet.generate_key`, separated by commas"
-        raise ValueError(message) from None
-    return value
-
-
-class WebhookSettings(BaseSettings):
+class WebhookSettings(SealingSettings):
     """Where webhooks may lead, and how often a delivery is tried."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
-
-    secrets_key: Annotated[SecretStr, AfterValidator(_check_keys)] = Field(
-        description="Seals the signing secrets of webhooks in the database; a new key goes before the old ones."
-    )
     webhook_allow_http: bool = Field(False, description="Whether webhooks may have a URL with http://.")
     webhook_allow_private_networks: bool = Field(
         False, description="Whether webhooks may lead to addresses that are not of the public internet."
@@ -77,7 +70,21 @@ class WebhookSettings(BaseSettings):
     webhook_at_once: int = Field(64, ge=1, description="Deliveries that are attempted at the same time.")
 
 
-class ImporterSettings(Settings, DispatchSettings, WebhookSettings, ObjectStoreSettings):
+class ExecutionSettings(BaseSettings):
+    """How import sources of the Assets API are run."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    max_running_executions: int = Field(
+        4, ge=1, description="Runs of import sources of one workspace that may be under way at once; others wait."
+    )
+    open_execution_seconds: float = Field(
+        3_600, gt=0, description="How long a run may be open without data or a word of its client."
+    )
+    max_chunk_bytes: int = Field(64 * MEBIBYTE, ge=1, description="Largest piece of data that is sent for a run.")
+
+
+class ImporterSettings(Settings, DispatchSettings, WebhookSettings, ExecutionSettings, ObjectStoreSettings):
     """The importer API."""
 
     small_file_bytes: int = Field(8 * MEBIBYTE, ge=0, description="Largest file of the small lane.")

@@ -47,6 +47,7 @@ class NewImport:
     data_source: str | None = None
     action_id: str | None = None
     description: str | None = None
+    import_source_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,14 @@ class Snapshot:
     resumable_until: datetime | None = None
     undo: tuple[UndoCount, ...] = ()
     workspace_id: UUID | None = None
-    """Of records only, as the rest. The last three are known once the file's header was read."""
+    """Of records and objects only."""
     action_id: str | None = None
     description: str | None = None
     entity_type: str | None = None
     data_source: str | None = None
     reference_id: str | None = None
+    import_source_id: UUID | None = None
+    """Of objects only, as the rest."""
+    waits: bool = False
+    is_scheduled: bool = False
+    open_until: datetime | None = None

@@ -26,6 +26,7 @@ from services.importer.scan.gate import ScanGate
 from services.importer.scan.scanners import scanner_at
 from services.importer.settings import WorkerSettings
 from services.importer.targets.findings.target import FindingsTarget
+from services.importer.targets.objects.target import ObjectsTarget
 from services.importer.targets.parser_actions.target import ParserActionsTarget
 from services.importer.targets.records.target import RecordsTarget
 from services.importer.worker import Worker
@@ -91,7 +92,7 @@ def build_worker(
         database,
         objects,
         queue,
-        {target.name: target for target in (FindingsTarget(), ParserActionsTarget(), RecordsTarget())},
+        {target.name: target for target in (FindingsTarget(), ParserActionsTarget(), RecordsTarget(), ObjectsTarget())},
         lease=timedelta(seconds=settings.lease_seconds),
         slots={Lane.SMALL: settings.small_slots, Lane.LARGE: settings.large_slots},
         limits=Limits(

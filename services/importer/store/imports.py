@@ -19,6 +19,7 @@ from schema.importer import import_inputs, import_leases, import_progress, impor
 from services.importer.model import Kind, Origin, State, sources_of
 from services.importer.ports import Earlier, Facts, Locked, Lookup, StoredInput
 from services.importer.snapshot import NewImport, Snapshot
+from services.importer.store import assets_turns
 from services.importer.store.locking import lock_import
 from services.importer.store.outbox import Topic, announce_end, call_dispatcher, unused_dispatch_number
 from services.importer.store.snapshots import snapshot_of, snapshot_query
@@ -98,22 +99,29 @@ class SqlImportSession:
         return await lock_import(self._connection, self._tenant_id, import_id)
 
     async def end_cancelled(self, import_id: UUID, message: str) -> None:
+        await self._end(import_id, State.CANCELLED, "CANCELLED", message)
+
+    async def _end(self, import_id: UUID, state: State, code: str, message: str) -> None:
+        """Of an import that no worker has; another run of its source may take its place."""
+        workspace_id = await assets_turns.hold_place(self._connection, self._tenant_id, import_id)
         await self._connection.execute(
             update(imports)
-            .where(*self._is(imports, import_id), imports.c.state.in_(sources_of(State.CANCELLED)))
+            .where(*self._is(imports, import_id), imports.c.state.in_(sources_of(state)))
             .values(
-                state=State.CANCELLED,
-                error_code="CANCELLED",
+                state=state,
+                error_code=code,
                 error_message=message,
                 error_position=None,
                 ended_at=func.now(),
                 updated_at=func.now(),
             )
         )
-        await self._set_phase(import_id, "cancelled")
+        await self._set_phase(import_id, state.lower())
         for table in (import_leases, import_requests):
             await self._connection.execute(delete(table).where(*self._is(table, import_id)))
         await announce_end(self._connection, self._tenant_id, import_id)
+        if workspace_id is not None:
+            await assets_turns.pass_on(self._connection, self._tenant_id, workspace_id)
 
     async def request_cancel(self, import_id: UUID, user_id: int) -> None:
         row = insert(import_requests).values(
@@ -157,7 +165,8 @@ class SqlImportSession:
             .values(state=State.QUEUED)
         )
         await self._set_phase(import_id, "queued")
-        await self.dispatch_now(import_id, locked)
+        if not locked.waits:
+            await self.dispatch_now(import_id, locked)
 
     async def dispatch_now(self, import_id: UUID, locked: Locked) -> None:
         await self._connection.execute(
@@ -204,9 +213,18 @@ class SqlImportSession:
         )
 
     async def add(self, new: NewImport) -> bool:
+        if await self._is_source_busy(new):
+            return False
         statement = QUEUE_UNDO if new.kind is Kind.UNDO else QUEUE_COPY
         created_at = await self._connection.scalar(statement, given_import(self._tenant_id, new))
         return created_at is not None
+
+    async def _is_source_busy(self, new: NewImport) -> bool:
+        if new.import_source_id is None or new.workspace_id is None or new.kind is not Kind.IMPORT:
+            return False
+        await assets_turns.lock_workspace(self._connection, self._tenant_id, new.workspace_id)
+        at = self._tenant_id, new.workspace_id, new.import_source_id
+        return (await assets_turns.turn_of(self._connection, *at)).is_busy
 
     async def read(self, import_id: UUID) -> Snapshot:
         query = snapshot_query().where(*self._is(imports, import_id))

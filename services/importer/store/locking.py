@@ -41,6 +41,8 @@ async def lock_import(connection: AsyncConnection, tenant_id: int, import_id: UU
         is_resumable=row.is_resumable,
         ended_for=timedelta(seconds=float(row.ended_seconds)) if row.ended_seconds is not None else None,
         requested=row.requested,
+        import_source_id=row.import_source_id,
+        waits=row.waits,
     )
 
 
@@ -49,6 +51,8 @@ def _facts() -> Select[Any]:
     return (
         select(
             *(imports.c[name] for name in ("state", "kind", "lane", "target", "client_id", "user_id", "traceparent")),
+            imports.c.import_source_id,
+            imports.c.waits,
             func.coalesce(import_leases.c.expires_at > now, False).label("has_live_lease"),
             func.coalesce(imports.c.not_before > now, False).label("is_waiting"),
             func.coalesce(imports.c.resumable_until > now, False).label("is_resumable"),

@@ -102,4 +102,8 @@ def snapshot_of(row: Row[*tuple[Any, ...]]) -> Snapshot:
         entity_type=row.entity_type,
         data_source=row.data_source,
         reference_id=row.reference_id,
+        import_source_id=row.import_source_id,
+        waits=row.waits,
+        is_scheduled=row.is_scheduled,
+        open_until=row.open_until,
     )

@@ -9,11 +9,12 @@ from dataclasses import fields
 from typing import Any
 
 import msgspec
-from sqlalchemy import CTE, BindParameter, Column, Select, Table, bindparam, func, literal, select
+from sqlalchemy import CTE, BindParameter, Column, Select, Table, bindparam, case, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from schema.importer import (
     clients,
+    execution_numbers,
     import_claims,
     import_inputs,
     import_progress,
@@ -59,6 +60,7 @@ NEW_COLUMNS = (
     "data_source",
     "action_id",
     "description",
+    "import_source_id",
 )
 
 
@@ -140,9 +142,19 @@ def _earlier_import() -> Select[Any]:
 def _created_import() -> CTE:
     """The row itself; none when its request id is taken, or when there is a retry or undo like it already."""
     options = {name: _given(imports.c[name]) for name in option_columns(Options())}
+    first = imports.alias("first")
+    of_first = (
+        first.c.tenant_id == _given(imports.c.tenant_id),
+        first.c.import_id == _given(imports.c.origin_import_id),
+    )
+    # What is made from a run of an import source goes by the mapping of that run.
+    of_source = {
+        "plan": select(first.c.plan).where(*of_first).scalar_subquery(),
+        "execution_number": case((_given(imports.c.import_source_id).is_not(None), execution_numbers.next_value())),
+    }
     return (
         insert(imports)
-        .values(state=State.QUEUED, **{name: _given(imports.c[name]) for name in NEW_COLUMNS}, **options)
+        .values(state=State.QUEUED, **{name: _given(imports.c[name]) for name in NEW_COLUMNS}, **options, **of_source)
         .on_conflict_do_nothing()
         .returning(imports.c.tenant_id, imports.c.import_id, imports.c.created_at)
         .cte("created")

@@ -1,0 +1,215 @@
+"""Runs whose time has come: each is begun once, however many replicas there are and whichever of them dies.
+
+Whoever moves the next time of a schedule from the value that it has seen has the run. For most sources that and the
+start of the run are one transaction. The client of an external source is called instead, which no transaction covers:
+while it is, the schedule is put off for a moment only, so a death in the middle is made good by another call. Times
+that were missed are made good by one run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from runtime.errors import ServiceError
+from runtime.outbound import Answer, NotAnswered
+from services.importer.assets.runs import RunnableSource, Runner, RunSession, RunStore, StartOptions
+from services.importer.assets.schedules import Schedule
+from services.importer.assets.starts import Prepared, Starts, refuse_unfit
+from services.importer.metrics import SCHEDULE_LAG, SCHEDULES_FIRED
+from services.importer.waiting import wait
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+AT_ONCE = 16
+PUT_OFF = timedelta(minutes=2)
+"""Longer than a call can take."""
+INTERNAL_ERRORS_FROM = 500
+LEAST_SUCCESS, LEAST_REDIRECT = 200, 300
+JSON_HEADERS = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A schedule whose time has come, as the dispatcher sees it."""
+
+    tenant_id: int
+    schedule_id: UUID
+    next_at: datetime
+
+
+class Watch(Protocol):
+    """What is seen of all tenants."""
+
+    async def due(self, limit: int) -> list[Due]:
+        """The longest overdue first."""
+        ...
+
+
+class FiringSession(RunSession, Protocol):
+    """One transaction on a schedule and the run that it begins."""
+
+    async def take(self, schedule_id: UUID, seen: datetime, next_at: datetime | None) -> bool:
+        """Moves its next time (None: there is none) from `seen`; False: somebody else has, or it was changed."""
+        ...
+
+    async def note(self, schedule_id: UUID, *, import_id: UUID | None, error: str) -> None:
+        """What became of it."""
+        ...
+
+
+class FiringStore(Protocol):
+    """Schedules of a tenant, and the runs that they begin."""
+
+    async def find(self, tenant_id: int, schedule_id: UUID) -> Schedule | None: ...
+
+    def session(self, tenant_id: int) -> AbstractAsyncContextManager[FiringSession]: ...
+
+
+class Caller(Protocol):
+    """The part of `runtime.outbound.Outbound` that is used here."""
+
+    async def post(self, text: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Raises NotAnswered."""
+        ...
+
+
+class Firing:
+    """A duty of the active dispatcher."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        store: FiringStore,
+        runs: RunStore,
+        starts: Starts,
+        caller: Caller,
+        poll_seconds: float,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._watch = watch
+        self._store = store
+        self._runs = runs
+        self._starts = starts
+        self._caller = caller
+        self._poll_seconds = poll_seconds
+        self._clock = clock
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Looks until `stop`."""
+        while not stop.is_set():
+            try:
+                await self.look()
+            except ServiceError as error:
+                log.warning("schedules could not be looked for", error=str(error))
+            except Exception:
+                # Nobody waits for this task; without it no schedule would fire again.
+                log.exception("looking for schedules failed")
+            await wait(stop, self._poll_seconds)
+
+    async def look(self) -> None:
+        """Fires whatever is due, once."""
+        async with asyncio.TaskGroup() as tasks:
+            for due in await self._watch.due(BATCH):
+                tasks.create_task(self._fire_safely(due))
+
+    async def _fire_safely(self, due: Due) -> None:
+        async with self._places:
+            try:
+                await self._fire(due)
+            except ServiceError as error:
+                # It is due still, and will be seen again.
+                log.warning("a schedule could not fire yet", schedule_id=str(due.schedule_id), error=str(error))
+            except Exception:
+                log.exception("a schedule cannot fire", schedule_id=str(due.schedule_id))
+                await self._put_off(due)
+
+    async def _fire(self, due: Due) -> None:
+        schedule = await self._store.find(due.tenant_id, due.schedule_id)
+        if schedule is None or schedule.next_at != due.next_at:
+            return
+        source = await self._runs.source(due.tenant_id, schedule.import_source_id)
+        if source is None:
+            return
+        SCHEDULE_LAG.set((self._clock() - due.next_at).total_seconds())
+        try:
+            if source.type.is_pushed:
+                await self._call(due, schedule, source)
+            else:
+                await self._start(due, schedule, await self._starts.prepare(due.tenant_id, source))
+        except ServiceError as error:
+            if error.http_status >= INTERNAL_ERRORS_FROM:
+                raise
+            await self._fail(due, due.next_at, schedule, source, (error.reason, error.message))
+
+    async def _start(self, due: Due, schedule: Schedule, prepared: Prepared) -> None:
+        async with self._store.session(due.tenant_id) as session:
+            # Before the schedule, as everybody does who has both.
+            await session.lock_source(schedule.import_source_id)
+            if not await session.take(schedule.schedule_id, due.next_at, self._following(due, schedule)):
+                return
+            options = StartOptions(queues_for_place=True, is_scheduled=True)
+            run = await self._starts.start(session, prepared, _runner(due, schedule), options)
+            await session.note(schedule.schedule_id, import_id=run.import_id, error="")
+        SCHEDULES_FIRED.labels("started").inc()
+
+    async def _call(self, due: Due, schedule: Schedule, source: RunnableSource) -> None:
+        """Has the client of an external source begin the run, which it then starts as ever."""
+        refuse_unfit(source)
+        until = self._clock().replace(microsecond=0) + PUT_OFF
+        async with self._store.session(due.tenant_id) as session:
+            if not await session.take(schedule.schedule_id, due.next_at, until):
+                return
+        body = {"workspaceId": str(source.workspace_id), "importsourceId": str(source.import_source_id)}
+        try:
+            answer = await self._caller.post(schedule.callback_url or "", msgspec.json.encode(body), JSON_HEADERS)
+            said = f"The callback answered {answer.status}."
+            is_called = LEAST_SUCCESS <= answer.status < LEAST_REDIRECT
+        except NotAnswered as error:
+            is_called, said = False, f"The callback failed: {error}"
+        if not is_called:
+            await self._fail(due, until, schedule, source, ("CALLBACK_FAILED", said))
+            return
+        async with self._store.session(due.tenant_id) as session:
+            if await session.take(schedule.schedule_id, until, self._following(due, schedule)):
+                await session.note(schedule.schedule_id, import_id=None, error="")
+        SCHEDULES_FIRED.labels("called").inc()
+
+    async def _fail(
+        self, due: Due, seen: datetime, schedule: Schedule, source: RunnableSource, failure: tuple[str, str]
+    ) -> None:
+        """The run that did not begin stands in the history, with the reason; the schedule goes on."""
+        async with self._store.session(due.tenant_id) as session:
+            if not await session.take(schedule.schedule_id, seen, self._following(due, schedule)):
+                return
+            run = self._starts.failed(source, _runner(due, schedule), *failure)
+            await session.add_run(run)
+            await session.note(schedule.schedule_id, import_id=run.import_id, error=failure[0])
+        SCHEDULES_FIRED.labels("failed").inc()
+        log.info("scheduled run failed to begin", import_id=str(run.import_id), code=failure[0])
+
+    async def _put_off(self, due: Due) -> None:
+        """One schedule that cannot fire must not be tried without a pause."""
+        try:
+            async with self._store.session(due.tenant_id) as session:
+                await session.take(due.schedule_id, due.next_at, self._clock() + PUT_OFF)
+        except ServiceError as error:
+            log.warning("a schedule could not be put off", schedule_id=str(due.schedule_id), error=str(error))
+
+    def _following(self, due: Due, schedule: Schedule) -> datetime | None:
+        """The first of its times that is still to come, also where the database's clock is ahead of ours."""
+        return schedule.recurrence.next_after(max(self._clock(), due.next_at))
+
+
+def _runner(due: Due, schedule: Schedule) -> Runner:
+    return Runner(due.tenant_id, schedule.user_id, schedule.user_email, traceparent="")
