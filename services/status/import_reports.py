@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Protocol
+from uuid import UUID
 
 from runtime.auth import Principal
 from runtime.errors import NotFound
@@ -58,6 +59,15 @@ class ImportReports:
             return None
         expires_at = datetime.now(UTC) + LIFE
         url = self._objects.presigned_get_url(key, LIFE, file_name=file_name, content_type=content_type)
+        return SignedReport(url, expires_at)
+
+    async def find_errors(self, tenant_id: int, import_id: UUID) -> SignedReport | None:
+        """The table of the rejected items of an import that has ended and that the caller may see."""
+        key = errors_report_key(tenant_id, import_id)
+        if not await self._is_there(key):
+            return None
+        expires_at = datetime.now(UTC) + LIFE
+        url = self._objects.presigned_get_url(key, LIFE, file_name=f"errors-{import_id}.csv", content_type=CSV)
         return SignedReport(url, expires_at)
 
     async def _is_there(self, key: str) -> bool:

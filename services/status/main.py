@@ -6,8 +6,11 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 import dialects.appfile.envelope
+import dialects.assets.envelope
 import dialects.plextrac.envelope
+from dialects.assets.links import Links
 from hythe.dialects.appfile.v1.appfile_pb2_grpc import add_AppFileStatusServicer_to_server
+from hythe.dialects.assets.v1.assets_pb2_grpc import add_AssetsStatusServicer_to_server
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import add_PlextracStatusServicer_to_server
 from hythe.status.v1.status_pb2_grpc import add_StatusServiceServicer_to_server
 from runtime.audit import AuditTable, AuditTrail
@@ -21,11 +24,15 @@ from runtime.workspaces import RemoteWorkspaces
 from schema.identity import audit_log
 from services.status.assets import Assets
 from services.status.dialects.appfile import AppFileStatus
+from services.status.dialects.assets import AssetsStatus
 from services.status.dialects.plextrac import PlextracStatus
 from services.status.engagements import Engagements
+from services.status.executions import Executions
 from services.status.findings import Findings
 from services.status.import_reports import ImportReports
 from services.status.imports import Imports
+from services.status.object_types import ObjectTypes
+from services.status.objects import Objects
 from services.status.record_files import RecordFiles
 from services.status.records import Records
 from services.status.service import StatusService
@@ -38,6 +45,7 @@ SERVICE_NAMES = (
     "hythe.status.v1.StatusService",
     "hythe.dialects.plextrac.v2.PlextracStatus",
     "hythe.dialects.appfile.v1.AppFileStatus",
+    "hythe.dialects.assets.v1.AssetsStatus",
 )
 
 
@@ -59,7 +67,13 @@ async def main() -> None:
     objects = object_store(settings)
     reports = ImportReports(imports, objects)
     records = RecordFiles(database, imports, objects), Records(database, streams)
-    workspaces = RemoteWorkspaces(identity, "appfile")
+    workspaces, asset_workspaces = RemoteWorkspaces(identity, "appfile"), RemoteWorkspaces(identity, "assets")
+    assets = AssetsStatus(
+        Executions(database, asset_workspaces, reports),
+        ObjectTypes(database, asset_workspaces),
+        Objects(database, streams, asset_workspaces),
+        Links(str(settings.public_url).rstrip("/")),
+    )
     # What two faces of the service are made of.
     parts = (
         imports,
@@ -85,11 +99,13 @@ async def main() -> None:
                     add_AppFileStatusServicer_to_server,
                     AppFileStatus(records[0], imports, reports, records[1], workspaces),
                 ),
+                partial(add_AssetsStatusServicer_to_server, assets),
             ],
             service_names=SERVICE_NAMES,
             envelopes={
                 "plextrac": dialects.plextrac.envelope.error_envelope,
                 "appfile": dialects.appfile.envelope.error_envelope,
+                "assets": dialects.assets.envelope.error_envelope,
             },
             authenticator=remote_authenticator(
                 identity, issuer=settings.token_issuer, audience=settings.token_audience

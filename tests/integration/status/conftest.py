@@ -18,17 +18,23 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 from jsonschema import Draft202012Validator
 
+from dialects.assets.links import Links
 from hythe.dialects.appfile.v1.appfile_pb2_grpc import AppFileStatusStub, add_AppFileStatusServicer_to_server
+from hythe.dialects.assets.v1.assets_pb2_grpc import AssetsStatusStub, add_AssetsStatusServicer_to_server
 from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracStatusStub, add_PlextracStatusServicer_to_server
 from hythe.status.v1.status_pb2_grpc import StatusServiceStub, add_StatusServiceServicer_to_server
 from runtime.auth import Principal, Role
 from services.status.assets import Assets
 from services.status.dialects.appfile import AppFileStatus
+from services.status.dialects.assets import AssetsStatus
 from services.status.dialects.plextrac import PlextracStatus
 from services.status.engagements import Engagements
+from services.status.executions import Executions
 from services.status.findings import Findings
 from services.status.import_reports import ImportReports
 from services.status.imports import Imports
+from services.status.object_types import ObjectTypes
+from services.status.objects import Objects
 from services.status.record_files import RecordFiles
 from services.status.records import Records
 from services.status.service import StatusService
@@ -36,17 +42,19 @@ from services.status.tags import Tags
 from services.status.watching import Pace, Watching
 from tests.fakes.objects import FakeObjectStore
 from tests.fakes.people import ADMIN, COLLEAGUE, IMPORTER, STRANGER
-from tests.fakes.workspaces import FakeWorkspaces
-from tests.integration.serving import connected, reason_of, served
+from tests.fakes.workspaces import HOME, FakeWorkspaces
+from tests.integration.serving import PUBLIC_URL, connected, reason_of, served
+from tests.integration.status.asset_rows import IMPORTS, SOURCE
 from tests.integration.status.rows import Rows
 from tests.stack import Database
 
 if TYPE_CHECKING:
     from hythe.dialects.appfile.v1.appfile_pb2_grpc import AppFileStatusAsyncStub
+    from hythe.dialects.assets.v1.assets_pb2_grpc import AssetsStatusAsyncStub
     from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracStatusAsyncStub
     from hythe.status.v1.status_pb2_grpc import StatusServiceAsyncStub
 
-SCHEMAS = Path(__file__).parents[3] / "protos/hythe/dialects/plextrac/v2/schemas.json"
+DIALECTS = Path(__file__).parents[3] / "protos/hythe/dialects"
 
 
 @dataclass
@@ -56,6 +64,7 @@ class Api:
     native: StatusServiceAsyncStub
     plextrac: PlextracStatusAsyncStub
     appfile: AppFileStatusAsyncStub
+    assets: AssetsStatusAsyncStub
     rows: Rows
     people: dict[str, Principal]
     objects: FakeObjectStore
@@ -97,9 +106,9 @@ async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
     raise AssertionError(answer)
 
 
-def check_shape(name: str, document: Any) -> None:
+def check_shape(name: str, document: Any, dialect: str = "plextrac/v2") -> None:
     """Against the published schema of that name."""
-    schemas = json.loads(SCHEMAS.read_text())
+    schemas = json.loads((DIALECTS / dialect / "schemas.json").read_text())
     document_schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}
     Draft202012Validator(document_schema).validate(document)
 
@@ -119,6 +128,9 @@ async def api(database: Database, rows: Rows) -> AsyncIterator[Api]:
         "stranger": STRANGER,
         "viewer": Principal(1, 12, "viewer@example.com", Role.VIEWER),
         "limited": Principal(1, 7, "limited@example.com", Role.ADMIN, client_ids=frozenset()),
+        "container": replace(
+            IMPORTER, scopes=frozenset({IMPORTS}), import_source_id=SOURCE, workspace_id=HOME.workspace_id
+        ),
     }
     async with AsyncExitStack() as stack:
         adapter = await stack.enter_async_context(connected(database, "hythe_status"))
@@ -141,7 +153,19 @@ async def api(database: Database, rows: Rows) -> AsyncIterator[Api]:
             partial(add_StatusServiceServicer_to_server, StatusService(*parts, files, records, workspaces)),
             partial(add_PlextracStatusServicer_to_server, PlextracStatus(*parts)),
             partial(add_AppFileStatusServicer_to_server, AppFileStatus(files, imports, reports, records, workspaces)),
+            partial(
+                add_AssetsStatusServicer_to_server,
+                AssetsStatus(
+                    Executions(adapter, workspaces, reports),
+                    ObjectTypes(adapter, workspaces),
+                    Objects(adapter, streams, workspaces),
+                    Links(PUBLIC_URL),
+                ),
+            ),
         ]
         channel = await stack.enter_async_context(served(registrations, people))
-        stubs = StatusServiceStub(channel), PlextracStatusStub(channel), AppFileStatusStub(channel)
+        stubs = (
+            *(StatusServiceStub(channel), PlextracStatusStub(channel)),
+            *(AppFileStatusStub(channel), AssetsStatusStub(channel)),
+        )
         yield Api(*stubs, rows, people, objects)
