@@ -3,7 +3,9 @@
 -- The names of the path variables of all routes, without case and underscores. The transcoder lets a query parameter of
 -- the same name override the path; such a parameter is dropped, like any other that means nothing.
 local PATH_VARIABLES = {clientid = true, reportid = true, flawid = true, assetid = true, id = true, source = true, key = true,
-                        tenantid = true, writeupid = true, actionid = true, fileid = true, entitytype = true}
+                        tenantid = true, writeupid = true, actionid = true, fileid = true, entitytype = true,
+                        workspaceid = true, importsourceid = true, objectschemaid = true, resourceid = true,
+                        executionid = true, scheduleid = true, version = true}
 
 local BODIED = {POST = true, PUT = true, PATCH = true}
 
@@ -18,8 +20,21 @@ local KINDS = {TYPE_INT32 = "a whole number", TYPE_INT64 = "a whole number", TYP
 -- Names of errors in the AppFile API, which has no phrases.
 local APPFILE_CODES = {["400"] = "RequestUnreadable", ["429"] = "QuotaExceeded", ["503"] = "ServiceUnavailable"}
 
+-- The same in the Assets API.
+local ASSETS_CODES = {["400"] = "REQUEST_UNREADABLE", ["401"] = "INVALID_CREDENTIAL", ["404"] = "NOT_FOUND",
+                      ["409"] = "CONFLICT", ["429"] = "TOO_MANY_REQUESTS", ["501"] = "NOT_IMPLEMENTED",
+                      ["503"] = "SERVICE_UNAVAILABLE", ["504"] = "DEADLINE_EXCEEDED"}
+
+-- Media types of errors, where they are not plain application/json.
+local ERROR_TYPES = {assets = "application/json;charset=UTF-8"}
+
 -- `message` must need no escape in JSON.
 local function envelope(dialect, status, message)
+  if dialect == "assets" then
+    return string.format('{"errorMessages":["%s"],"errors":{},"result":"error","errorCode":"%s","code":%s,"message":"%s"}',
+      message, ASSETS_CODES[status] or (status:sub(1, 1) == "4" and "REQUEST_REFUSED" or "INTERNAL"), status,
+      status == "401" and "Unauthorized" or message)
+  end
   if dialect == "appfile" then
     return string.format('{"IsSuccess":false,"ResponseStatus":{"ErrorCode":"%s","Message":"%s","StackTrace":"","Errors":[]},"Data":null}',
       APPFILE_CODES[status] or (status:sub(1, 1) == "4" and "RequestRefused" or "InternalError"), message)
@@ -45,6 +60,14 @@ local function without_path_variables(query)
   return table.concat(kept, "&")
 end
 
+-- Clients of the Assets API know it by several bases, and some put a slash behind a path or two into it; the protos have one base.
+local function on_assets_base(path)
+  path = path:gsub("//+", "/")
+  path = path:gsub("^/ex/jira/[^/]+(/jsm/)", "%1"):gsub("^/ex/jira/[^/]+(/rest/servicedeskapi/)", "%1")
+  path = path:gsub("^/gateway/api(/jsm/)", "%1"):gsub("^/jsm/insight/", "/jsm/assets/")
+  return (path:gsub("/$", ""))
+end
+
 function envoy_on_request(handle)
   -- Set on REST routes: the media types of the body.
   local accepted = handle:filterContext():get("reads")
@@ -52,11 +75,17 @@ function envoy_on_request(handle)
   local content_type = headers:get("content-type") or ""
   if not accepted or content_type:find("application/grpc", 1, true) == 1 then return end
   -- The way back has another route, which knows no dialect.
-  handle:streamInfo():dynamicMetadata():set("hythe", "dialect", handle:filterContext():get("dialect") or "plextrac")
+  local dialect = handle:filterContext():get("dialect") or "plextrac"
+  handle:streamInfo():dynamicMetadata():set("hythe", "dialect", dialect)
 
   local path, mark, query = headers:get(":path"):match("^([^?]*)(%??)(.*)$")
   -- A published Postman collection has a space behind a path, and so have the clients generated from it.
   path = path:gsub("%%20$", "")
+  if dialect == "assets" then
+    path = on_assets_base(path)
+    -- Clients write a query in AQL as forms are written, where a plus is a space; the transcoder does not know that.
+    query = query:gsub("%+", "%%20")
+  end
   headers:replace(":path", path .. mark .. without_path_variables(query))
 
   -- Some clients name a type although they send nothing.
@@ -88,6 +117,17 @@ end
 local INTERNAL = {"grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-accept-encoding",
                   "x-http-status", "x-error-body", "x-hythe-unreadable"}
 
+-- Statuses that have no body; the transcoder writes `{}` for a message that says nothing.
+local BODILESS = {["204"] = true, ["303"] = true}
+
+local function without_body(handle)
+  handle:body(true):setBytes("")
+  local headers = handle:headers()
+  headers:remove("content-type")
+  headers:remove("content-length")
+  if headers:get(":status") ~= "204" then headers:add("content-length", "0") end
+end
+
 -- Runs after the transcoder, which stands behind this filter in the chain and has made {"code","message","details"} of a
 -- service's error. A service that has sent headers before it failed has its own words in the trailers.
 function envoy_on_response(handle)
@@ -98,6 +138,7 @@ function envoy_on_response(handle)
   local is_unreadable = headers:get("x-hythe-unreadable") ~= nil
   for _, name in ipairs(INTERNAL) do headers:remove(name) end
   if chosen_status then headers:replace(":status", chosen_status) end
+  if BODILESS[headers:get(":status")] then return without_body(handle) end
   if tonumber(headers:get(":status")) < 400 then return end
 
   local buffer, trailers = handle:body(true), handle:trailers()
@@ -109,17 +150,19 @@ function envoy_on_response(handle)
   end
   if is_unreadable then
     -- Envoy writes the members of its own JSON in order.
-    local told = said:match('"message":"(.*)","status"') or said:match('"Message":"(.*)","StackTrace"') or ""
+    local told = said:match('"message":"(.*)","status"') or said:match('"Message":"(.*)","StackTrace"')
+      or said:match('"message":"(.*)","result"') or ""
     body = envelope(dialect, status, reworded(told))
   elseif not body and said:find("google.protobuf.message.DecodeError", 1, true) then
     -- The transcoder writes what protobuf of the service refuses to read: messages more than 100 levels deep.
     status, body = "400", envelope(dialect, "400", "The body is nested too deep.")
-  elseif not body and said:find('{"code":', 1, true) == 1 then
+  elseif not body and said:find('{"code":', 1, true) == 1 and not said:find('"errorCode":', 1, true) then
+    -- Not what the gateway has worded for the Assets API, which has a code as well.
     body = unworded(dialect, status)
   end
   if body then
     headers:replace(":status", status)
-    headers:replace("content-type", "application/json")
+    headers:replace("content-type", ERROR_TYPES[dialect] or "application/json")
     headers:replace("content-length", tostring(buffer:setBytes(body)))
   end
 end

@@ -25,6 +25,7 @@ TENANT = "local"
 USER = "admin@hythe.local"
 WORKSPACE = "ws-local"
 BUCKET = "bk-local"
+ASSETS_WORKSPACE = "assets-local"
 ADMINISTRATOR_MODULE = "services.identity.bootstrap"
 
 
@@ -61,7 +62,7 @@ def write_migration(instance: Instance, secrets: Secrets, name: str) -> None:
 
 
 def ensure_administrator(instance: Instance, secrets: Secrets) -> None:
-    """The first tenant, its administrator with an API key, and its workspace, by the identity service's own means."""
+    """The first tenant, its administrator with an API key, and its workspaces, by the identity service's own means."""
     if find_spec(ADMINISTRATOR_MODULE) is None:
         message = f"There is no {ADMINISTRATOR_MODULE} to make the first administrator."
         raise BootstrapError(message)
@@ -73,6 +74,7 @@ def ensure_administrator(instance: Instance, secrets: Secrets) -> None:
         "HYTHE_BOOTSTRAP_API_KEY_FILE": str(api_key_file(instance.state)),
         "HYTHE_BOOTSTRAP_WORKSPACE": WORKSPACE,
         "HYTHE_BOOTSTRAP_BUCKET": BUCKET,
+        "HYTHE_BOOTSTRAP_ASSETS_WORKSPACE": ASSETS_WORKSPACE,
     }
     run_module(instance, "Making the first administrator", [ADMINISTRATOR_MODULE], settings)
 

@@ -20,6 +20,7 @@ def printed_environment(instance: Instance, secrets: Secrets) -> dict[str, str]:
         "HYTHE_API_KEY": secrets.api_key,
         "HYTHE_APPFILE_WORKSPACE": bootstrap.WORKSPACE,
         "HYTHE_APPFILE_BUCKET": bootstrap.BUCKET,
+        "HYTHE_ASSETS_WORKSPACE": bootstrap.ASSETS_WORKSPACE,
         "HYTHE_DATABASE_URL": postgres.superuser_url(instance, secrets),
         "HYTHE_NATS_URL": nats.url(instance, secrets, "operator"),
         "HYTHE_S3_ENDPOINT": address(instance.ports.s3),

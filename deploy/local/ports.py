@@ -28,11 +28,13 @@ class Ports:
     status: int = 9003
     identity: int = 9004
     worker: int = 9006
+    fetcher: int = 9007
     upload_metrics: int = 9101
     importer_metrics: int = 9102
     status_metrics: int = 9103
     identity_metrics: int = 9104
     worker_metrics: int = 9105
+    fetcher_metrics: int = 9106
     postgres: int = 5433
     nats: int = 4222
     nats_monitor: int = 8222

@@ -22,11 +22,12 @@ DATABASE_ROLES = (
     "hythe_importer",
     "hythe_dispatch",
     "hythe_worker",
+    "hythe_fetcher",
     "hythe_status",
     "hythe_identity",
     "hythe_audit",
 )
-NATS_USERS = ("operator", "dispatcher", "worker", "listener")
+NATS_USERS = ("operator", "dispatcher", "worker", "fetcher", "listener")
 
 
 @dataclass(frozen=True)

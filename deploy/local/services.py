@@ -10,7 +10,7 @@ from pathlib import Path
 from deploy.local import nats, postgres, s3
 from deploy.local.gateway import OBJECT_PREFIX
 from deploy.local.instance import Instance
-from deploy.local.ports import address
+from deploy.local.ports import LOOPBACK, address
 from deploy.local.probes import is_serving
 from deploy.local.programs import SERVICES, Program, base_environment
 from deploy.local.secrets import Secrets, admin_password_file, jwt_key_file
@@ -21,13 +21,18 @@ MODULES = {
     "importer": "services.importer.main",
     "status": "services.status.main",
     "worker": "services.importer.worker_main",
+    "fetcher": "services.fetcher.main",
 }
-# What the gateway and the services call; the worker answers for its health only.
+# What the gateway and the services call.
 API = ("identity", "upload", "importer", "status")
+# What takes imports from the queue, and answers for its health only.
+TAKERS = ("worker", "fetcher")
 # Longer than a service lets calls in flight go on, and a worker the chunk it is in.
-STOP_SECONDS = {"worker": 40}
+STOP_SECONDS = dict.fromkeys(TAKERS, 40)
+# What keeps secrets in the database that it must read again.
+SEALERS = ("identity", "importer", "fetcher")
 # On one machine imports and answers share the processors, and an import can wait.
-PRIORITY = {"worker": (Path("/usr/bin/nice"), "-n", "10")}
+PRIORITY = dict.fromkeys(TAKERS, (Path("/usr/bin/nice"), "-n", "10"))
 
 
 def public_url(instance: Instance) -> str:
@@ -57,12 +62,17 @@ def environment(instance: Instance, secrets: Secrets, name: str) -> dict[str, st
     if name == "importer":
         told["HYTHE_DISPATCH_DATABASE_URL"] = database_url(instance, secrets, "hythe_dispatch")
         told["HYTHE_NATS_URL"] = nats.url(instance, secrets, "dispatcher")
-        told["HYTHE_SECRETS_KEY"] = secrets.sealing_key
         # Receivers of a local stack are on this machine.
         told["HYTHE_WEBHOOK_ALLOW_HTTP"] = told["HYTHE_WEBHOOK_ALLOW_PRIVATE_NETWORKS"] = "true"
+    if name in SEALERS:
+        told["HYTHE_SECRETS_KEY"] = secrets.sealing_key
+    if name in TAKERS:
+        told["HYTHE_NATS_URL"] = nats.url(instance, secrets, name)
+        told["HYTHE_HEALTH_LISTEN"] = address(ports[name])
+    if name == "fetcher":
+        # So are sources that are read.
+        told["HYTHE_FETCH_ALLOW"], told["HYTHE_FETCH_ALLOW_HTTP"] = LOOPBACK, "true"
     if name == "worker":
-        told["HYTHE_NATS_URL"] = nats.url(instance, secrets, "worker")
-        told["HYTHE_HEALTH_LISTEN"] = address(ports["worker"])
         # Each import keeps a connection of PostgreSQL busy, which no priority holds back: leave room for the answers.
         told["HYTHE_SMALL_SLOTS"] = str(max(1, (os.cpu_count() or 1) // 2))
     if name == "identity":

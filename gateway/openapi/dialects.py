@@ -124,4 +124,53 @@ APPFILE = Dialect(
     ),
 )
 
-DIALECTS = (PLEXTRAC, APPFILE)
+ASSETS = Dialect(
+    name="assets",
+    package="hythe.dialects.assets.v1",
+    title="Hythe: object import, Assets dialect",
+    description=(
+        "Import objects from a source: GET /jsm/assets/v1/imports/info with the source's container token answers "
+        "links; PUT the mapping, POST an execution, POST data to it until the last piece says `completed`, then GET "
+        "its status. All paths are served below /jsm/insight, /ex/jira/{cloudId} and /gateway/api as well."
+    ),
+    error={
+        "type": "object",
+        "properties": {
+            "errorMessages": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            "errors": {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": "What is wrong with which member.",
+            },
+            "result": {"const": "error"},
+            "errorCode": {"type": "string", "minLength": 1, "description": "A name to switch on."},
+            "code": {"type": "integer", "minimum": 400, "maximum": 599},
+            "message": {"type": "string", "description": "What happened, for people."},
+            "dataValidationErrors": {
+                "type": "array",
+                "description": "What is wrong with a schema and mapping.",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "code": {"type": "string"},
+                        "path": {"type": "string", "description": "Where in the document."},
+                        "message": {"type": "string"},
+                    },
+                    "required": ["code", "path", "message"],
+                    "additionalProperties": False,
+                },
+            },
+        },
+        "required": ["errorMessages", "errors", "result", "errorCode", "code", "message"],
+        "additionalProperties": False,
+    },
+    paths={},
+    statuses={
+        "DeleteImportSource": {"204": "Done."},
+        "PutMapping": {"204": "Done.", "303": "With `async`: GET the location to see how it ended."},
+        "PatchMapping": {"204": "Done.", "303": "With `async`: GET the location to see how it ended."},
+        "FailExecution": {"204": "Done."},
+    },
+)
+
+DIALECTS = (PLEXTRAC, APPFILE, ASSETS)

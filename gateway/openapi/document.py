@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class Dialect:
     """Paths without an RPC, answered by the gateway or the object store."""
     headers: tuple[dict[str, Any], ...] = ()
     """Parameters that every operation has."""
+    statuses: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of RPCs that do not answer success with 200: the statuses, and what each means. What redirects has a Location."""
 
     @property
     def shapes(self) -> Path:
@@ -61,7 +64,10 @@ SECURITY_SCHEMES = {
 
 
 def document(dialect: Dialect, contract: Contract, shapes: dict[str, Schema]) -> dict[str, Any]:
-    """Raises ContractError for a schema that is named and not there, and for one that nothing names."""
+    """Raises ContractError for a schema or an RPC that is named and not there, and for a schema that nothing names."""
+    methods = {method.proto.name for method in contract.methods(dialect.package)}
+    if unknown := dialect.statuses.keys() - methods:
+        raise ContractError(f"{dialect.package} has no RPC {', '.join(sorted(unknown))}.")
     paths: dict[str, Any] = json.loads(json.dumps(dialect.paths))
     for method in contract.methods(dialect.package):
         for path, verb, operation in operations(contract, method):
@@ -69,6 +75,8 @@ def document(dialect: Dialect, contract: Contract, shapes: dict[str, Schema]) ->
                 raise ContractError(f"{verb.upper()} {path} is declared twice.")
             if dialect.headers:
                 operation["parameters"] = [*operation.get("parameters", []), *dialect.headers]
+            if said := dialect.statuses.get(method.proto.name):
+                operation["responses"] = {**successes(said), **without_success(operation["responses"])}
             paths[path][verb] = operation
     schemas = schemas_named_in(paths, dialect, contract, shapes)
     if unused := shapes.keys() - schemas.keys():
@@ -96,6 +104,19 @@ def document(dialect: Dialect, contract: Contract, shapes: dict[str, Schema]) ->
             "securitySchemes": SECURITY_SCHEMES,
         },
     }
+
+
+def successes(said: Mapping[str, str]) -> dict[str, Any]:
+    """Responses without a body."""
+    location = {"headers": {"Location": {"schema": {"type": "string", "format": "uri"}}}}
+    return {
+        status: {"description": meaning, **(location if status.startswith("3") else {})}
+        for status, meaning in said.items()
+    }
+
+
+def without_success(responses: Mapping[str, Any]) -> dict[str, Any]:
+    return {status: response for status, response in responses.items() if status != "200"}
 
 
 def schemas_named_in(

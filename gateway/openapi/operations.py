@@ -18,6 +18,9 @@ PATH_VARIABLE = re.compile(r"\{([a-z_]+)(?:=([*/]+))?\}")
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
+# Named by json_shape where nothing is read of a body, or nothing answered.
+EMPTY = "Empty"
+
 # Bodies whose JSON is the service's own affair: their shape is named by the option json_shape.
 OPAQUE = {*WELL_KNOWN, "google.api.HttpBody"}
 
@@ -75,7 +78,10 @@ def tag_of(method: Method) -> str:
 def least_role(method: Method) -> str:
     if method.authorization.anonymous:
         return "Needs no credential."
-    return f"Needs the role {Role.Name(method.authorization.role).removeprefix('ROLE_').lower()} or a higher one."
+    role = Role.Name(method.authorization.role).removeprefix("ROLE_").lower()
+    scopes = ", ".join(f"`{scope}`" for scope in method.authorization.scopes)
+    of_scopes = f" A credential with scopes needs one of: {scopes}." if scopes else ""
+    return f"Needs the role {role} or a higher one.{of_scopes}"
 
 
 def parameters(contract: Contract, method: Method, rule: HttpRule) -> list[dict[str, Any]]:
@@ -107,6 +113,8 @@ def request_body(contract: Contract, method: Method, rule: HttpRule) -> dict[str
     member = next((one for one in request.field if one.name == rule.body), None)
     if member is None:
         raise ContractError(f"{method.proto.name} binds the body to {rule.body}, which is no field of its request.")
+    if method.shape.request == EMPTY:
+        return {"required": False, "content": {JSON: {"schema": {"type": "object"}}}}
     schema = shape(method, member.type_name, method.shape.request, "request")
     return {"required": True, "content": {media_type: {"schema": schema} for media_type in media_types(method, member)}}
 
@@ -119,6 +127,8 @@ def media_types(method: Method, body: FieldDescriptorProto) -> list[str]:
 
 
 def answer(method: Method) -> dict[str, Any]:
+    if method.shape.response == EMPTY:
+        return {"description": "Done."}
     schema = shape(method, method.proto.output_type, method.shape.response, "response")
     return {"description": "Done.", "content": {method.shape.response_media_type or JSON: {"schema": schema}}}
 

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from hythe.dialects.plextrac.v2 import plextrac_pb2
 from hythe.identity.v1 import identity_pb2, identity_pb2_grpc
-from hythe.importer.v1 import importer_pb2, importer_pb2_grpc
+from hythe.importer.v1 import import_sources_pb2, import_sources_pb2_grpc, importer_pb2, importer_pb2_grpc
 from hythe.status.v1 import status_pb2, status_pb2_grpc
 from hythe.upload.v1 import upload_pb2, upload_pb2_grpc
 from tests.integration.gateway.running import Gateway, collect
@@ -103,7 +103,7 @@ def test_the_greeting_that_scripts_look_for(rest: httpx.Client, path: str) -> No
 def test_the_openapi_documents_are_listed_and_served(rest: httpx.Client) -> None:
     for path in ("/openapi/", "/openapi"):
         documents = rest.get(path).json()["documents"]
-        assert [document["name"] for document in documents] == ["plextrac", "appfile"]
+        assert [document["name"] for document in documents] == ["plextrac", "appfile", "assets"]
         for document in documents:
             answer = rest.get(document["url"])
             assert answer.json()["openapi"].startswith("3.1")
@@ -135,11 +135,15 @@ def test_native_grpc_reaches_every_service(gateway: Gateway) -> None:
     with grpc.insecure_channel(gateway.target) as channel:
         upload_pb2_grpc.UploadServiceStub(channel).CreateUpload(upload_pb2.CreateUploadRequest(), timeout=5)
         importer_pb2_grpc.ImportServiceStub(channel).ListSources(importer_pb2.ListSourcesRequest(), timeout=5)
+        import_sources_pb2_grpc.ImportSourceServiceStub(channel).ListImportSources(
+            import_sources_pb2.ListImportSourcesRequest(), timeout=5
+        )
         status_pb2_grpc.StatusServiceStub(channel).ListImports(status_pb2.ListImportsRequest(), timeout=5)
         identity_pb2_grpc.IdentityServiceStub(channel).WhoAmI(identity_pb2.WhoAmIRequest(), timeout=5)
 
     assert [(call.served_by, call.method) for call in gateway.services.calls] == [
-        ("upload", "CreateUpload"), ("importer", "ListSources"), ("status", "ListImports"), ("identity", "WhoAmI")
+        ("upload", "CreateUpload"), ("importer", "ListSources"), ("importer", "ListImportSources"),
+        ("status", "ListImports"), ("identity", "WhoAmI")
     ]  # fmt: skip
     assert all("x-dialect" not in call.metadata for call in gateway.services.calls)
 

@@ -18,9 +18,10 @@ from grpc_health.v1._async import HealthServicer
 
 from deploy.local.ports import address
 from hythe.dialects.appfile.v1 import appfile_pb2
+from hythe.dialects.assets.v1 import assets_pb2
 from hythe.dialects.plextrac.v2 import plextrac_pb2
 from hythe.identity.v1 import identity_pb2, well_known_pb2
-from hythe.importer.v1 import importer_pb2
+from hythe.importer.v1 import import_sources_pb2, importer_pb2
 from hythe.status.v1 import status_pb2
 from hythe.upload.v1 import upload_pb2
 
@@ -32,18 +33,22 @@ SERVED: dict[str, tuple[ServiceDescriptor, ...]] = {
     ),
     "importer": (
         importer_pb2.DESCRIPTOR.services_by_name["ImportService"],
+        import_sources_pb2.DESCRIPTOR.services_by_name["ImportSourceService"],
         plextrac_pb2.DESCRIPTOR.services_by_name["PlextracImporter"],
         appfile_pb2.DESCRIPTOR.services_by_name["AppFileImporter"],
+        assets_pb2.DESCRIPTOR.services_by_name["AssetsImporter"],
     ),
     "status": (
         status_pb2.DESCRIPTOR.services_by_name["StatusService"],
         plextrac_pb2.DESCRIPTOR.services_by_name["PlextracStatus"],
         appfile_pb2.DESCRIPTOR.services_by_name["AppFileStatus"],
+        assets_pb2.DESCRIPTOR.services_by_name["AssetsStatus"],
     ),
     "identity": (
         identity_pb2.DESCRIPTOR.services_by_name["IdentityService"],
         well_known_pb2.DESCRIPTOR.services_by_name["WellKnown"],
         plextrac_pb2.DESCRIPTOR.services_by_name["PlextracIdentity"],
+        assets_pb2.DESCRIPTOR.services_by_name["AssetsIdentity"],
     ),
 }
 

@@ -93,14 +93,24 @@ def test_environment_that_is_printed_names_the_ports_and_credentials_in_use(tmp_
 def test_each_service_gets_only_its_own_credentials(tmp_path: Path) -> None:
     instance, secrets = Instance(state=tmp_path), ensure_secrets(tmp_path)
     told = {name: environment(instance, secrets, name) for name in MODULES}
-    assert [name for name in told if "HYTHE_NATS_URL" in told[name]] == ["importer", "worker"]
+    assert [name for name in told if "HYTHE_NATS_URL" in told[name]] == ["importer", "worker", "fetcher"]
     assert [name for name in told if "HYTHE_JWT_PRIVATE_KEY_FILE" in told[name]] == ["identity"]
-    assert [name for name in told if "HYTHE_SECRETS_KEY" in told[name]] == ["importer"]
+    assert [name for name in told if "HYTHE_SECRETS_KEY" in told[name]] == ["identity", "importer", "fetcher"]
     assert "HYTHE_S3_SECRET_KEY" not in told["identity"]
     for name, variables in told.items():
         assert f"//hythe_{name}:" in variables["HYTHE_DATABASE_URL"]
         assert secrets.postgres not in str(variables)
         assert secrets.roles["hythe_owner"] not in str(variables)
+
+
+def test_a_fetcher_gets_what_it_needs_and_no_more(tmp_path: Path) -> None:
+    instance, secrets = Instance(state=tmp_path), ensure_secrets(tmp_path)
+    told = environment(instance, secrets, "fetcher")
+    assert told["HYTHE_NATS_URL"].startswith(f"nats://fetcher:{secrets.nats['fetcher']}@")
+    assert told["HYTHE_SECRETS_KEY"] == secrets.sealing_key
+    assert told["HYTHE_HEALTH_LISTEN"] == f"127.0.0.1:{instance.ports.fetcher}"
+    assert told["HYTHE_METRICS_LISTEN"] == f"127.0.0.1:{instance.ports.fetcher_metrics}"
+    assert not {"HYTHE_LISTEN", "HYTHE_AUDIT_DATABASE_URL", "HYTHE_JWT_PRIVATE_KEY_FILE"} & told.keys()
 
 
 def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:

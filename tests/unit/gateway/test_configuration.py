@@ -91,23 +91,59 @@ def test_every_route_ends_a_silent_call(connection_manager: dict[str, Any]) -> N
     assert all(route["idle_timeout"] != "0s" for route in routed)
 
 
-def test_multipart_limits_apply_to_exactly_the_routes_whose_body_is_streamed(
+def pattern_of(match: dict[str, Any]) -> str:
+    """What a REST route matches, as a regular expression for whole paths."""
+    if template := match.get("path_match_policy", {}).get("typed_config", {}).get("path_template"):
+        return re.sub(r"\{\w+\}", "[^/]+", template)
+    regex: str = match["safe_regex"]["regex"] if "safe_regex" in match else re.escape(match["prefix"]) + ".*"
+    return regex
+
+
+def rest_routes(manager: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those that the script runs on, but for files on their way to the object store; in their order."""
+    return [
+        route
+        for route in routes(manager)
+        if "filter_context" in route.get("typed_per_filter_config", {}).get(LUA, {})
+        and not route["match"].get("prefix", "").startswith("/cloud/")
+    ]
+
+
+def route_of(manager: dict[str, Any], path: str) -> dict[str, Any]:
+    """The first that matches a path of the protos, or of a document."""
+    example = re.sub(r"\{\w+=\*/\*\}", "x/y", path)
+    example = re.sub(r"\{\w+\}", "x", example)
+    return next(route for route in rest_routes(manager) if re.fullmatch(pattern_of(route["match"]), example))
+
+
+def public_paths(methods: dict[str, MethodDescriptorProto]) -> Iterator[tuple[str, MethodDescriptorProto, str]]:
+    """(full name, method, path) of every route that the protos declare, but for those of files."""
+    for name, method in methods.items():
+        for path in rest_paths(method):
+            if not path.startswith("/cloud/"):
+                yield name, method, path
+
+
+def test_every_rest_route_is_for_some_path(
     connection_manager: dict[str, Any], methods: dict[str, MethodDescriptorProto]
 ) -> None:
-    # A file that goes to a presigned URL may be as large as files may be; the service sees to that.
-    streamed = {
-        path
-        for method in methods.values()
-        if method.client_streaming
-        for path in rest_paths(method)
-        if not path.startswith("/cloud/")
-    }
-    limited = {
-        route["match"]["path_match_policy"]["typed_config"]["path_template"]
-        for route in routes(connection_manager)
-        if "multipart_limit" in route.get("typed_per_filter_config", {})
-    }
-    assert limited == streamed
+    used = [id(route_of(connection_manager, path)) for _, _, path in public_paths(methods)]
+    assert {id(route) for route in rest_routes(connection_manager)} == set(used)
+
+
+# What is sent piece by piece is a file in a form, or records; but for these.
+LIMITS = {"SubmitData": "data_limit", "PreviewMapping": "json_limit"}
+
+
+def test_a_body_has_the_limit_of_its_kind(
+    connection_manager: dict[str, Any], methods: dict[str, MethodDescriptorProto]
+) -> None:
+    for name, method, path in public_paths(methods):
+        if not method.options.Extensions[annotations_pb2.http].body:
+            continue
+        settings = route_of(connection_manager, path)["typed_per_filter_config"]
+        expected = LIMITS.get(method.name, "multipart_limit") if method.client_streaming else "json_limit"
+        assert {limit for limit in settings if limit.endswith("_limit")} == {expected}, name
 
 
 def test_a_route_reads_the_media_types_that_the_document_names(connection_manager: dict[str, Any]) -> None:
@@ -121,41 +157,23 @@ def test_a_route_reads_the_media_types_that_the_document_names(connection_manage
         if "requestBody" in operation
     }
     read = {
-        path_of(route): set(route["typed_per_filter_config"][LUA]["filter_context"]["reads"].split())
-        for route in routes(connection_manager)
-        if "filter_context" in route.get("typed_per_filter_config", {}).get(LUA, {})
-        and not path_of(route).startswith("/cloud/")
+        path: set(route_of(connection_manager, path)["typed_per_filter_config"][LUA]["filter_context"]["reads"].split())
+        for path in named
     }
-    json_only = {"application/json"}
-    assert {path: read.pop(path) for path in ("/", "/app(file|data)/.*")} == {
-        "/": json_only,
-        "/app(file|data)/.*": json_only,
-    }
-    assert {path: types for path, types in read.items() if types != json_only} == {
-        path: types for path, types in named.items() if types != json_only
-    }
-    assert all(named[path] == types for path, types in read.items())
+    assert read == named
 
 
-def path_of(route: dict[str, Any]) -> str:
-    """The template, pattern or prefix of a REST route."""
-    match = route["match"]
-    template = match.get("path_match_policy", {}).get("typed_config", {}).get("path_template")
-    path: str = template or match.get("safe_regex", {}).get("regex") or match["prefix"]
-    return path
-
-
-def test_a_path_has_the_dialect_of_its_document(connection_manager: dict[str, Any]) -> None:
+def test_a_path_has_the_dialect_of_its_service(
+    connection_manager: dict[str, Any], methods: dict[str, MethodDescriptorProto]
+) -> None:
     """In the request, for the service and the words of errors, and for the script."""
-    for route in routes(connection_manager):
-        settings = route.get("typed_per_filter_config", {})
-        if "filter_context" not in settings.get(LUA, {}):
-            continue
+    for name, _, path in public_paths(methods):
+        settings = route_of(connection_manager, path)["typed_per_filter_config"]
         mutations = settings["envoy.filters.http.header_mutation"]["mutations"]["request_mutations"]
         said = mutations[0]["append"]["header"]["value"]
-        expected = "appfile" if path_of(route).startswith("/app") else "plextrac"
-        assert said == expected, path_of(route)
-        assert settings[LUA]["filter_context"].get("dialect", "plextrac") == said, path_of(route)
+        expected = name.removeprefix(DIALECTS).partition(".")[0] if name.startswith(DIALECTS) else "plextrac"
+        assert said == expected, name
+        assert settings[LUA]["filter_context"].get("dialect", "plextrac") == said, name
 
 
 def test_the_script_knows_every_path_variable(methods: dict[str, MethodDescriptorProto]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ service TestThings {
     option (google.api.http) = {get: "/status"};
     option (hythe.options.v1.authorization) = {anonymous: true};
     option (hythe.options.v1.json_shape) = {response: "Status"};
+  }
+  rpc MoveThing(MakeThingRequest) returns (google.protobuf.Struct) {
+    option (google.api.http) = {patch: "/shelf/{shelf_id}/thing" body: "payload"};
+    option (hythe.options.v1.authorization) = {role: ROLE_VIEWER scopes: ["read:thing", "move:thing"]};
+    option (hythe.options.v1.json_shape) = {request: "Empty" response: "Empty"};
   }
   rpc Unrouted(Thing) returns (Thing);
 }
@@ -150,6 +156,31 @@ def test_an_anonymous_route_needs_no_credential(contract: Contract) -> None:
     assert operation["security"] == []
     assert "403" not in operation["responses"]
     assert "requestBody" not in operation
+
+
+def test_nothing_read_and_nothing_answered_need_no_schema(contract: Contract) -> None:
+    operation = document(DIALECT, contract, SHAPES)["paths"]["/shelf/{shelf_id}/thing"]["patch"]
+
+    assert operation["requestBody"]["required"] is False
+    assert operation["responses"]["200"] == {"description": "Done."}
+
+
+def test_an_rpc_has_the_statuses_that_its_dialect_says(contract: Contract) -> None:
+    dialect = replace(DIALECT, statuses={"MoveThing": {"204": "Moved.", "303": "It moves."}})
+    responses = document(dialect, contract, SHAPES)["paths"]["/shelf/{shelf_id}/thing"]["patch"]["responses"]
+
+    assert "200" not in responses
+    assert responses["204"] == {"description": "Moved."}
+    assert responses["303"]["headers"].keys() == {"Location"}
+    assert "default" in responses
+    with pytest.raises(ContractError, match="no RPC Nothing"):
+        document(replace(DIALECT, statuses={"Nothing": {"204": "Done."}}), contract, SHAPES)
+
+
+def test_scopes_are_told(contract: Contract) -> None:
+    operation = document(DIALECT, contract, SHAPES)["paths"]["/shelf/{shelf_id}/thing"]["patch"]
+
+    assert operation["description"].endswith("A credential with scopes needs one of: `read:thing`, `move:thing`.")
 
 
 def test_a_method_without_a_route_is_not_in_the_document(contract: Contract) -> None:
