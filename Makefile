@@ -61,6 +61,11 @@ lint: $(STAMP) ## Check style, types, layers, protos and the gateway's configura
 test: $(STAMP) ## Run all tests on free ports (PG=16: the older PostgreSQL; TESTS=tests/unit: only those; WORKERS=2)
 	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile $(TESTS)
 
+.PHONY: test-ldap
+test-ldap: $(STAMP) ## Read 100,000 entries of a real slapd (SLAPD=/path/to/slapd), where there is one
+	HYTHE_TEST_SLAPD="$(or $(SLAPD),$(shell PATH="$$PATH:/usr/sbin:/usr/local/sbin:/usr/libexec" command -v slapd))" \
+		$(PY) -m pytest -q -s -rs tests/integration/fetcher/test_slapd.py
+
 .PHONY: up
 up: $(STAMP) ## Start the local stack
 	@$(PY) -m deploy.local up

@@ -13,7 +13,22 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from bench import flaws, flip, formats, large, listing, parse, records, small, startup, trigger, upload, upload_parts
+from bench import (
+    fetch,
+    flaws,
+    flip,
+    formats,
+    large,
+    listing,
+    objects,
+    parse,
+    records,
+    small,
+    startup,
+    trigger,
+    upload,
+    upload_parts,
+)
 from bench.live import Live, live
 from bench.options import Options, say
 from bench.rows import Row, show
@@ -29,6 +44,8 @@ ON_A_STACK: dict[str, Measure] = {
     "flaws": flaws.measure,
     "import": large.measure,
     "records": records.measure,
+    "objects": objects.measure,
+    "fetch": fetch.measure,
     "flip": flip.measure,
     "listing": listing.measure,
 }

@@ -154,15 +154,15 @@ def dropped_by_max_deliver() -> None:
 
 def trusted_size() -> None:
     """The trigger believes what the client has said about the size of its file."""
-    from services.importer.imports import Imports
+    from services.importer import imports
 
-    uploaded = Imports._uploaded
+    uploaded = imports.uploaded
 
-    async def as_declared(self: Imports, *more: Any) -> Any:
-        info = await uploaded(self, *more)
+    async def as_declared(*given: Any) -> Any:
+        info = await uploaded(*given)
         return info._replace(size=min(info.size, DECLARED_BYTES))
 
-    _replace(Imports, "_uploaded", as_declared)
+    _replace(imports, "uploaded", as_declared)
 
 
 DECLARED_BYTES = 4_000

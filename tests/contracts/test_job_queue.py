@@ -217,7 +217,7 @@ async def test_the_stream_is_what_the_goals_say(real: Queue, nats_server: NatsSe
     client = await nats.connect(nats_server.url())
     try:
         config = (await client.jetstream().stream_info(STREAM)).config
-        assert config.subjects == ["imports.small", "imports.large"]
+        assert config.subjects == ["imports.small", "imports.large", "imports.fetch"]
         assert (config.retention, config.storage, config.discard) == ("workqueue", "file", "new")
         assert (config.max_age, config.duplicate_window, config.max_msg_size) == (0, 120, 65_536)
         assert (config.max_msgs, config.max_bytes, config.num_replicas) == (-1, -1, 1)

@@ -13,6 +13,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
+from hythe.dialects.assets.v1 import assets_pb2 as assets
 from hythe.dialects.plextrac.v2 import parser_actions_pb2 as parser
 from hythe.dialects.plextrac.v2 import plextrac_pb2 as plextrac
 from hythe.identity.v1 import identity_pb2 as identity
@@ -24,6 +25,7 @@ from hythe.importer.v1 import webhooks_pb2 as webhooks
 from hythe.status.v1 import status_pb2 as status
 from hythe.upload.v1 import upload_pb2 as upload
 from tests.e2e.matrix_actions import new_action, new_writeup
+from tests.e2e.matrix_assets import DONE, FILTERS, REFUSED, SHOWN, of_execution
 from tests.e2e.matrix_records import REQUESTS, REQUESTS_WITH_IDS
 from tests.e2e.matrix_schemas import DATA_SOURCE, new_schema
 from tests.e2e.matrix_world import VIEWER, Person, Place, scan
@@ -468,6 +470,25 @@ IDENTITY: Mapping[str, Entry] = {
     "IdentityService/SetWorkspaceDisabled": Entry(
         lambda p: identity.SetWorkspaceDisabledRequest(workspace_id=p.tenant.workspace_id), TENANT
     ),
+    "IdentityService/IssueContainerToken": Entry(
+        lambda p: identity.IssueContainerTokenRequest(
+            import_source_id=p.tenant.token_sources[0], workspace_id=p.tenant.assets_workspace_id
+        ),
+        TENANT,
+    ),
+    # A token acts for its owner, who sees every client.
+    "IdentityService/GetContainerToken": Entry(
+        lambda p: identity.GetContainerTokenRequest(import_source_id=p.tenant.token_sources[1]),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    "IdentityService/RevokeContainerToken": Entry(
+        lambda p: identity.RevokeContainerTokenRequest(import_source_id=p.tenant.token_sources[2]),
+        TENANT,
+        empty_for=frozenset({"all", "import_source_id"}),
+    ),
+    "AssetsIdentity/ListWorkspaces": Entry(lambda _: assets.WorkspacesRequest()),
+    "AssetsIdentity/GetTenantInfo": Entry(lambda _: assets.TenantInfoRequest()),
     "WellKnown/GetJwks": Entry(lambda _: well_known.GetJwksRequest()),
     "PlextracIdentity/Authenticate": Entry(
         lambda p: plextrac.AuthenticateRequest(credentials=plextrac.Credentials(**credentials(p)))
@@ -524,7 +545,36 @@ RECORDS: Mapping[str, Entry] = {
     },
 }
 
+# A workspace is not for those who may see certain clients only.
+ASSETS: Mapping[str, Entry] = {
+    **{
+        name: Entry(
+            build,
+            TENANT,
+            shows=True,
+            says_granted="PERMISSION_DENIED",
+            empty_for=FILTERS.get(name, frozenset()),
+        )
+        for name, build in SHOWN.items()
+    },
+    **{name: Entry(build, TENANT, says_granted="PERMISSION_DENIED") for name, build in DONE.items()},
+    **{
+        name: Entry(build, TENANT, says=says, says_granted="PERMISSION_DENIED")
+        for name, (says, build) in REFUSED.items()
+    },
+    "AssetsImporter/RollbackExecution": Entry(
+        of_execution(assets.ExecutionRequest, payload=lambda _: struct(dryRun=True)),
+        TENANT,
+        says_granted="PERMISSION_DENIED",
+    ),
+    # It is for holders of container tokens.
+    "AssetsImporter/GetImportsInfo": Entry(
+        lambda _: assets.ImportsInfoRequest(), says="PERMISSION_DENIED", says_granted="PERMISSION_DENIED"
+    ),
+    "AssetsStatus/GetMappingSchema": Entry(lambda _: assets.MappingSchemaRequest(version="2023_10_19")),
+}
+
 ENTRIES: Mapping[str, Entry] = {
-    **UPLOAD, **IMPORTER, **WEBHOOKS, **PARSER_ACTIONS, **SCHEMAS, **RECORDS, **STATUS, **IDENTITY,
+    **UPLOAD, **IMPORTER, **WEBHOOKS, **PARSER_ACTIONS, **SCHEMAS, **RECORDS, **STATUS, **IDENTITY, **ASSETS,
 }  # fmt: skip
 """By `Service/Method`."""

@@ -8,6 +8,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from hythe.dialects.plextrac.v2 import plextrac_pb2 as plextrac
+from hythe.importer.v1 import import_sources_pb2 as sources
 from hythe.importer.v1 import parser_actions_pb2 as actions
 from hythe.importer.v1 import webhooks_pb2 as webhooks
 from hythe.status.v1 import status_pb2 as status
@@ -17,9 +18,15 @@ from tests.e2e.matrix_world import Place
 CLIENT_IDS = {"client_id", "report_id", "flaw_id", "asset_id", "import_id", "id", "webhook_id", "delivery_id"}
 TENANT_IDS = {
     "key", "file_id", "user_id", "api_key_id", "workspace", "workspace_id", "tenant_id", "action_id", "writeup_id",
+    "import_source_id", "execution_id", "object_schema_id", "resource_id", "schedule_id", "id",
 }  # fmt: skip
 # Ids that nothing has, to see that a foreign one is answered like these.
 NO_NUMBER, NO_UUID, NO_KEY = 2**31 - 2, str(UUID(int=7)), "c000000000000000000000000/none.nessus"
+
+UUIDS = {
+    "import_id", "id", "workspace", "workspace_id", "delivery_id", "import_source_id", "execution_id", "resource_id",
+    "schedule_id",
+}  # fmt: skip
 
 # Lists that begin behind something, or contain only something: asked at one's own place, with an id of a foreign one.
 SELECTIONS: Mapping[str, Callable[[Place, Place], Message]] = {
@@ -49,6 +56,9 @@ def stranger_requests(entry: Entry, own: Place, foreign: Place, names: set[str])
     """Requests for a foreign place: all its ids, and each of the ids `names` alone among one's own."""
     yield "all", entry.build(foreign)
     mine, theirs = entry.build(own), entry.build(foreign)
+    if isinstance(mine, sources.CreateObjectSchemaRequest):
+        # What an upload is known by is a word of the caller's own here.
+        names = names - {"key"}
     for name in sorted(names & set(mine.DESCRIPTOR.fields_by_name)):
         changed = type(mine)()
         changed.CopyFrom(mine)
@@ -64,7 +74,7 @@ def nowhere(request: Message, names: set[str]) -> Message:
     changed = type(request)()
     changed.CopyFrom(request)
     for name in names & {field.name for field, _ in request.ListFields()}:
-        if name in {"import_id", "id", "workspace", "workspace_id", "delivery_id"}:
+        if name in UUIDS and not (name == "id" and getattr(request, name).isdecimal()):
             setattr(changed, name, NO_UUID)
         elif name == "key":
             changed.key = NO_KEY  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,9 @@ import httpx
 
 from hythe.identity.v1 import identity_pb2 as identity
 from hythe.identity.v1.identity_pb2_grpc import IdentityServiceStub
+from hythe.importer.v1 import import_sources_pb2 as sources
 from hythe.importer.v1 import importer_pb2 as importer
+from hythe.importer.v1.import_sources_pb2_grpc import ImportSourceServiceStub
 from hythe.importer.v1.importer_pb2_grpc import ImportServiceStub
 from hythe.options.v1 import options_pb2
 from hythe.status.v1 import status_pb2 as status
@@ -24,6 +27,7 @@ from hythe.status.v1.status_pb2_grpc import StatusServiceStub
 from hythe.upload.v1 import upload_pb2 as upload
 from hythe.upload.v1.upload_pb2_grpc import UploadServiceStub
 from tests.e2e.matrix_actions import add_action, add_writeup
+from tests.e2e.matrix_assets import Depot, add_depot
 from tests.e2e.matrix_records import add_record_file, import_file
 from tests.e2e.matrix_schemas import add_schema
 from tests.e2e.matrix_webhooks import Webhooks
@@ -98,6 +102,10 @@ class Tenant:
     spare_tenant: int = 0
     """Another tenant, which nobody uses. Only operators may touch it."""
     workspace_id: str = ""
+    assets_workspace_id: str = ""
+    depot: Depot = field(init=False)
+    token_sources: list[str] = field(default_factory=list)
+    """Ids of import sources that have a container token: to be rotated, to be read, to be revoked."""
     action_id: str = ""
     """Of a parser action of nessus that no file has taught."""
     writeup_id: int = 0
@@ -142,6 +150,7 @@ class Founder:
 
     def __init__(self, stack: LiveStack, receiver: Receiver | None = None) -> None:
         self._receiver = receiver
+        self._url, self._clients = stack.url, list[httpx.Client]()
         self._channel = grpc.insecure_channel(stack.grpc)
         self._identity = IdentityServiceStub(self._channel)
         self._direct = grpc.insecure_channel(stack.address("identity"))
@@ -149,6 +158,8 @@ class Founder:
         self.operator.token = self.login(self.operator)
 
     def close(self) -> None:
+        for http in self._clients:
+            http.close()
         self._channel.close()
         self._direct.close()
 
@@ -177,11 +188,37 @@ class Founder:
         tenant.spare_user, tenant.spare_key = spare.user_id, spare.key_id
         workspace = identity.CreateWorkspaceRequest(dialect="appfile", name=mark)
         tenant.workspace_id = self._do("CreateWorkspace", workspace, admin).workspace.workspace_id
+        self.furnish_tokens(tenant)
+        self.furnish_depot(tenant)
         furnish_actions(tenant, self._channel)
         furnish_schemas(tenant, self._channel)
         metadata = tuple(admin.by_token.items())
         tenant.file_id = add_record_file(self._channel, metadata, mark, tenant.workspace_id)
         return tenant
+
+    def furnish_tokens(self, tenant: Tenant) -> None:
+        """The identity service takes the ids of sources as they come. Past the gateway, which has no route to this."""
+        admin, direct = tenant.people["admin"], IdentityServiceStub(self._direct)
+        workspace = identity.CreateWorkspaceRequest(dialect="assets", name=tenant.mark)
+        tenant.assets_workspace_id = self._do("CreateWorkspace", workspace, admin).workspace.workspace_id
+        tenant.token_sources = [str(uuid.uuid4()) for _ in range(3)]
+        for source_id in tenant.token_sources:
+            request = identity.IssueContainerTokenRequest(
+                import_source_id=source_id, workspace_id=tenant.assets_workspace_id
+            )
+            direct.IssueContainerToken(request, timeout=SECONDS, metadata=tuple(admin.by_token.items()))
+
+    def furnish_depot(self, tenant: Tenant) -> None:
+        """Object schema, import sources, executions, objects. By key: a token would not live as long as the tests."""
+        metadata = tuple(tenant.people["admin"].by_key.items())
+        request = sources.CreateObjectSchemaRequest(
+            workspace=tenant.assets_workspace_id, name=tenant.mark, key=f"D{secrets.token_hex(4).upper()}"
+        )
+        made = ImportSourceServiceStub(self._channel).CreateObjectSchema(request, timeout=SECONDS, metadata=metadata)
+        http = httpx.Client(base_url=self._url, headers=tenant.people["admin"].by_key, timeout=SECONDS)
+        self._clients.append(http)
+        schema_id = made.object_schema.object_schema_id
+        tenant.depot = add_depot(http, tenant.mark, tenant.assets_workspace_id, schema_id)
 
     def import_records(self, tenant: Tenant, person: Person) -> None:
         """A file of records, by somebody who may command its import."""

@@ -11,8 +11,9 @@ from typing import Any
 import grpc
 import structlog
 
+import dialects.assets.envelope
+import dialects.plextrac.envelope
 from deploy.local.ports import address, free_ports
-from dialects.plextrac.envelope import error_envelope
 from runtime.auth import Authenticated, Principal
 from runtime.channels import channel
 from runtime.database import Database
@@ -65,7 +66,10 @@ async def served(
             name="test",
             registrations=registrations,
             service_names=(),
-            envelopes={"plextrac": error_envelope},
+            envelopes={
+                "plextrac": dialects.plextrac.envelope.error_envelope,
+                "assets": dialects.assets.envelope.error_envelope,
+            },
             authenticator=NamedCallers(people),
             audit=audit or FakeAudit(),
             stop=stop,

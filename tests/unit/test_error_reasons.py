@@ -22,13 +22,17 @@ SERVICE_ERRORS: dict[str, type[ServiceError]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ServiceError)
 }
 # Whose first argument is a code that people see beside an import.
-CODED = {"ImportFailure", "RetryableFailure", "DamagedFile", "RecordError", "Refused", "Rejected", "Caution", "Note"}
+CODED = {
+    *("ImportFailure", "RetryableFailure", "DamagedFile", "RecordError", "Refused", "Rejected", "Caution", "Note"),
+    *("BadValue", "Remark", "cannot_be_read"),
+}
 
 # What stands alone there in capitals are words of the files: elements, states.
 FORMATS = Path("services/importer/formats")
 NOT_REASONS = {
     "CVSS3_1": "a name in PlexTrac's shape of a finding",
     "IMPORTED_WITH_ERRORS": "a state of a file of records",
+    "INVALID_CONFIGURATION": "a state of an import source",
     "PASS_THROUGH": "what a parser action does",
     "PENDING_UPLOAD": "a state of a file of records",
     "QUEUE_UNAVAILABLE": "no call of a client waits for the queue",
