@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.importer.formats.kit.format import WrongFormat
-from services.importer.formats.registry import BY_NAME
+from services.importer.formats.registry import BY_NAME, recognise
 from services.importer.targets.findings.records import AffectedAsset, Asset, Caution, Finding
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
@@ -44,7 +44,7 @@ def test_threat_definitions_of_scythe() -> None:
     assert paths
     for path in paths:
         data = path.read_bytes()
-        assert [each.name for each in BY_NAME.values() if each.sniff(data[:4096])] == ["scythe"]
+        assert [each.name for each in recognise(data[:4096])] == ["scythe"]
         with pytest.raises(WrongFormat, match="threat definition"):
             list(BY_NAME["scythe"].walk(BytesIO(data)))
 
