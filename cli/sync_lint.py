@@ -23,6 +23,8 @@ HEAD_BYTES = 4096
 SOURCE = "cc5"
 # As the import warns of it, with as many rows.
 REPEATED = "DUPLICATE_KEY_IN_FILE"
+# Which workspace and bucket a file is sent to is not known here, but no import takes one that names none.
+NO_PLACE = "PLACE_MISSING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,10 @@ def _count(record: object, findings: Findings, keys: KeyLog) -> None:
             findings.cautions[code, message] += 1
         case Header():
             findings.header = record
+            for name in ("workspace", "bucket"):
+                if not getattr(record, name):
+                    told = f"Row 01 names no {name}: an import of the file is refused as WORKSPACE_MISMATCH."
+                    findings.cautions[NO_PLACE, told] += 1
 
 
 def show(output: Output, path: Path, findings: Findings) -> None:
@@ -138,8 +144,10 @@ def show(output: Output, path: Path, findings: Findings) -> None:
         if left_out:
             output.line(f"… and {left_out} more.")
     if findings.repeats.keys:
-        told = f"{findings.repeats.keys} keys come several times; the last row of each counts"
-        output.line(f"Warning: {told}. ({REPEATED}, {findings.repeats.skipped} rows)", "yellow")
+        keys, skipped = findings.repeats.keys, findings.repeats.skipped
+        told = "1 key comes" if keys == 1 else f"{keys} keys come"
+        rows = "1 row" if skipped == 1 else f"{skipped} rows"
+        output.line(f"Warning: {told} several times; the last row of each counts. ({REPEATED}, {rows})", "yellow")
     for (code, message), count in findings.cautions.items():
         output.line(f"Warning: {message} ({code}{f', {count} times' if count > 1 else ''})", "yellow")
     if findings.refused:

@@ -108,6 +108,16 @@ def test_a_table_becomes_a_file_whose_footer_is_right(terminal: Terminal, table:
     assert lines[6] == f"99|2|sha256:{hashlib.sha256(before).hexdigest()}"
 
 
+def test_a_file_without_a_place_is_told_of(terminal: Terminal, table: Path) -> None:
+    base = ("cc5", "from-csv", table, "--entity", "wks_family", "--datasource", "x", "--key", "entityId", "--json")
+    done = terminal.run(*base, "--bucket", "b")
+    assert [(each["code"], "no workspace" in each["message"]) for each in done.json["warnings"]] == [
+        ("PLACE_MISSING", True)
+    ]
+    placed = terminal.run(*base, "--bucket", "b", "--workspace", "w", "--force")
+    assert (placed.exit_code, placed.json["warnings"]) == (0, [])
+
+
 def test_cells_that_do_not_come_back_are_listed(terminal: Terminal, table: Path) -> None:
     with table.open("a", newline="") as file:
         csv.writer(file).writerows(
@@ -216,7 +226,7 @@ def test_a_key_that_is_a_secret_is_not_shown(terminal: Terminal, tmp_path: Path)
     path = tmp_path / "secret.cc5txt"
     path.write_text(HEADER.replace("|a|b", "|apiToken|b") + "10|hunter2|1|n\n10|hunter2|1|n\n99|2\n")
     done = terminal.run("cc5", "lint", path)
-    assert "1 keys come several times" in done.stdout
+    assert "1 key comes several times" in done.stdout
     assert "hunter2" not in done.stdout
 
 
