@@ -54,7 +54,9 @@ def database(servers: Stack, migrated_template: str) -> Iterator[Database]:
         postgres.superuser_url(servers.instance, servers.secrets, "postgres"), autocommit=True
     ) as admin:
         admin.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(migrated_template))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(migrated_template)
+            )
         )
         try:
             yield Database(servers, name)

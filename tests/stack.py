@@ -176,6 +176,7 @@ def own_instance(name: str) -> Instance:
         shared_buffers_mb=128,
         service_settings=SHORT_SETTINGS,
         tied_to_caller=True,
+        outlives_power=False,
     )
 
 

@@ -120,6 +120,8 @@ def program(instance: Instance, secrets: Secrets) -> Program:
         "log_line_prefix": "%m [%p] %u ",
         "log_checkpoints": "off",
     }
+    if not instance.outlives_power:
+        settings |= {"fsync": "off", "full_page_writes": "off"}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     return Program(
         name="postgres",
