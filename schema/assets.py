@@ -1,7 +1,7 @@
 """Tables of the objects target: object schemas and types, their objects, and the sources that objects come from.
 
-The importer's API writes what people decide (schemas, types, attributes, sources, schedules), workers write objects and
-references, the status service reads all but what sources keep to themselves. A workspace is one of
+The importer's API writes what people decide (schemas, types, attributes, sources, schedules, edits of objects), workers
+write objects and references, the status service reads all but what sources keep to themselves. A workspace is one of
 `identity.workspaces`, which no other service reaches; its id comes from there.
 """
 
@@ -145,6 +145,21 @@ object_references = Table(
     Column("attribute_id", Integer, primary_key=True),
     Column("target_id", BigInteger, primary_key=True),
     Index("ix_object_references_target", "tenant_id", "target_id"),
+)
+
+# What people have done to objects: their history, and how an undo knows which references are a person's.
+object_edits = Table(
+    "object_edits",
+    metadata,
+    tenant_id(),
+    Column("edit_id", BigInteger, Identity(), primary_key=True),
+    Column("object_id", BigInteger, nullable=False),
+    Column("before", JSONB, comment="its document; null: it was not there"),
+    Column("is_creation", Boolean, nullable=False, comment="the edit has inserted the row"),
+    Column("user_id", Integer, nullable=False),
+    Column("user_email", Text, nullable=False),
+    timestamp("edited_at"),
+    Index("ix_object_edits_object", "tenant_id", "object_id"),
 )
 
 import_sources = Table(

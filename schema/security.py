@@ -109,12 +109,13 @@ PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "undo_items": EXPIRE,
         "files": READ,
         "record_files": READ,
-        # Retention, and nothing else, reaches what the workers have written.
+        # Of what the workers have written it edits objects; retention alone reaches the rest.
         **_each((*FINDINGS_TARGET, "records", "before_images", "sightings"), EXPIRE),
         "record_schemas": WRITE,
         **_each(("object_schemas", "object_types", "object_attributes"), WRITE),
         **_each(("import_sources", "import_schedules", "mapping_changes"), WRITE),
-        **_each(("objects", "object_references"), EXPIRE),
+        **_each(("objects", "object_references"), WRITE),
+        "object_edits": ("DELETE", "INSERT", "SELECT"),
     },
     "hythe_dispatch": {
         "outbox": ("DELETE", "SELECT"),
@@ -129,7 +130,7 @@ PRIVILEGES: Mapping[str, Mapping[str, Sequence[str]]] = {
         **_each(FINDINGS_TARGET, WRITE),
         **_each(("records", "objects", "object_references"), WRITE),
         **_each(("parser_action_settings", "writeups", "record_files", "record_schemas"), READ),
-        "object_schemas": READ,
+        **_each(("object_schemas", "object_edits"), READ),
         # A flip says what the keys of a type are made of, and adds options that it has met.
         **_each(("object_types", "object_attributes"), ("SELECT", "UPDATE")),
         # A file that is uploaded for that adds actions, and changes none.
@@ -170,6 +171,13 @@ COLUMN_PRIVILEGES: tuple[Grant, ...] = (
         "import_sources",
         "SELECT",
         tuple(column.name for column in schema.assets.import_sources.columns if column.name != "secret"),
+    ),
+    # A flip looks whether another source tells objects apart otherwise.
+    Grant(
+        "hythe_worker",
+        "import_sources",
+        "SELECT",
+        ("tenant_id", "import_source_id", "object_schema_id", "name", "is_enabled", "plan"),
     ),
     # An object that neither an input nor an import source names is nobody's and may be removed.
     Grant("hythe_dispatch", "import_sources", "SELECT", ("tenant_id", "import_source_id", "file_key")),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dialects.assets.problems import PROBLEMS
+from dialects.assets.problems import ATTRIBUTE, PROBLEMS
 from runtime.errors import ServiceError
 
 CONTENT_TYPE = "application/json;charset=UTF-8"
@@ -18,7 +18,10 @@ UNAUTHORIZED = 401
 
 
 def error_envelope(error: ServiceError, http_status: int) -> dict[str, Any]:
-    """`errors` has the member that is wrong, where it is one. Clients switch on `errorCode`."""
+    """`errors` has the member that is wrong, where it is one, or all attributes of an object that are.
+
+    Clients switch on `errorCode`.
+    """
     field = error.metadata.get("field", "")
     body: dict[str, Any] = {
         "errorMessages": [error.message],
@@ -29,4 +32,8 @@ def error_envelope(error: ServiceError, http_status: int) -> dict[str, Any]:
         "message": "Unauthorized" if http_status == UNAUTHORIZED else error.message,
     }
     problems = error.metadata.get(PROBLEMS, "")
-    return {**body, "dataValidationErrors": json.loads(problems)} if problems else body
+    if not problems:
+        return body
+    found = json.loads(problems)
+    body["errors"] |= {each["path"]: each["message"] for each in found if each["path"].startswith(ATTRIBUTE)}
+    return {**body, "dataValidationErrors": found}

@@ -24,7 +24,7 @@ class Event(IntEnum):
 
 
 def change_json(change: Row, row: Row, shown: Shown) -> Iterator[dict[str, Any]]:
-    """Entries of one change by an import: one for each attribute whose values are others than before."""
+    """Entries of one change by an import or a person: one for each attribute whose values are others than before."""
     before, after = change["before"], change["after"]
     made = change, change["changed_at"]
     if before is None:
@@ -42,7 +42,7 @@ def change_json(change: Row, row: Row, shown: Shown) -> Iterator[dict[str, Any]]
 
 
 def creation_json(row: Row, maker: Row | None) -> dict[str, Any]:
-    """How it began. Who ran the import is not known for ever."""
+    """How it began. Who ran the import, or made it by hand, is not known for ever."""
     return _entry(Event.CREATED, row, maker or {"import_id": row["import_id"]}, row["created_at"])
 
 
@@ -76,7 +76,8 @@ def _referring(whole: Row, counts: Sequence[Row], key: str, shown: Shown) -> dic
 
 def _entry(event: Event, row: Row, maker: Mapping[str, Any], at: datetime, part: int | None = None) -> dict[str, Any]:
     import_id, email = maker["import_id"], maker.get("user_email")
-    number = ".".join(str(each) for each in (row["object_id"], import_id, int(event), part) if each is not None)
+    change = import_id or maker.get("edit_id")
+    number = ".".join(str(each) for each in (row["object_id"], change, int(event), part) if each is not None)
     members: dict[str, Any] = {
         "id": number,
         "actor": {} if email is None else {"name": email, "key": str(maker["user_id"]), "displayName": email},

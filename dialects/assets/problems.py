@@ -1,4 +1,4 @@
-"""What is wrong with a schema and mapping, and the error that tells of it."""
+"""What is wrong with a schema and mapping, or with an object, and the error that tells of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ PROBLEMS = "data_validation_errors"
 """Metadata of the error: JSON, as the envelope shows it."""
 MOST_SHOWN = 10
 """An answer has 4 KB for all of its errors."""
+MOST_ATTRIBUTES = 5
+"""Of an object; each is told twice."""
 LONGEST_SHOWN = 150
+ATTRIBUTE = "rlabs-insight-attribute-"
+"""What the paths of attributes begin with, before their numbers: clients take those off the members of `errors`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +30,31 @@ class Problem:
 
 def invalid_mapping(problems: Sequence[Problem], reason: str = "INVALID_MAPPING") -> InvalidArgument:
     """At least one of them. The message is that of the first one, and how many more there are."""
-    first = problems[0]
+    path = problems[0].path
+    return _invalid(problems, reason, path or "The document", path[-LONGEST_SHOWN:])
+
+
+def invalid_object(problems: Sequence[Problem], name: str) -> InvalidArgument:
+    """At least one; their paths are those of attributes. `name` is that of the first one's attribute."""
+    return _invalid(problems, "INVALID_OBJECT", name, problems[0].path, MOST_ATTRIBUTES)
+
+
+def attribute_path(attribute_id: int) -> str:
+    """Where something is wrong with the values of an attribute."""
+    return f"{ATTRIBUTE}{attribute_id}"
+
+
+def _invalid(
+    problems: Sequence[Problem], reason: str, name: str, field: str, most: int = MOST_SHOWN
+) -> InvalidArgument:
     more = f" There are {len(problems) - 1} more." if len(problems) > 1 else ""
     shown = [
         {"code": each.code, "path": each.path[-LONGEST_SHOWN:], "message": each.message[:LONGEST_SHOWN]}
-        for each in problems[:MOST_SHOWN]
+        for each in problems[:most]
     ]
     return InvalidArgument(
         reason,
-        f"{first.path or 'The document'}: {first.message}{more}",
-        field=first.path[-LONGEST_SHOWN:],
+        f"{name}: {problems[0].message}{more}",
+        field=field,
         **{PROBLEMS: json.dumps(shown)},
     )

@@ -170,6 +170,7 @@ ASSETS = Dialect(
         "PutMapping": {"204": "Done.", "303": "With `async`: GET the location to see how it ended."},
         "PatchMapping": {"204": "Done.", "303": "With `async`: GET the location to see how it ended."},
         "FailExecution": {"204": "Done."},
+        "CreateObject": {"201": "Done."},
     },
 )
 

@@ -76,7 +76,8 @@ def document(dialect: Dialect, contract: Contract, shapes: dict[str, Schema]) ->
             if dialect.headers:
                 operation["parameters"] = [*operation.get("parameters", []), *dialect.headers]
             if said := dialect.statuses.get(method.proto.name):
-                operation["responses"] = {**successes(said), **without_success(operation["responses"])}
+                answers = operation["responses"]
+                operation["responses"] = {**successes(said, answers["200"]), **without_success(answers)}
             paths[path][verb] = operation
     schemas = schemas_named_in(paths, dialect, contract, shapes)
     if unused := shapes.keys() - schemas.keys():
@@ -106,13 +107,11 @@ def document(dialect: Dialect, contract: Contract, shapes: dict[str, Schema]) ->
     }
 
 
-def successes(said: Mapping[str, str]) -> dict[str, Any]:
-    """Responses without a body."""
+def successes(said: Mapping[str, str], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """Responses in the place of the usual one: those of 201 have its body, all others none."""
     location = {"headers": {"Location": {"schema": {"type": "string", "format": "uri"}}}}
-    return {
-        status: {"description": meaning, **(location if status.startswith("3") else {})}
-        for status, meaning in said.items()
-    }
+    more = {"201": {"content": usual.get("content", {})}, "303": location}
+    return {status: {"description": meaning, **more.get(status, {})} for status, meaning in said.items()}
 
 
 def without_success(responses: Mapping[str, Any]) -> dict[str, Any]:

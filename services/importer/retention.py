@@ -94,4 +94,5 @@ class Retention:
             await retention_store.delete_undo_items(connection, tenant_id, undos)
             await retention_store.delete_outcomes(connection, tenant_id, outcomes)
             await retention_store.delete_deliveries(connection, tenant_id, deliveries)
+            await retention_store.delete_edits(connection, tenant_id, history)
             await retention_store.delete_history(connection, tenant_id, history)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, Table, and_, delete, func, literal, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schema.assets import import_sources, objects
+from schema.assets import import_sources, object_edits, objects
 from schema.importer import before_images, import_inputs, imports, row_errors, sightings, undo_items, webhook_deliveries
 from schema.records import records
 from services.importer.model import Kind, State
@@ -186,6 +186,30 @@ async def _delete_emptied(
             ~is_kept,
         )
     )
+
+
+async def delete_edits(connection: AsyncConnection, tenant_id: int, age: timedelta) -> None:
+    """What people have done to objects, and the rows of those that they have removed and no image can bring back."""
+    old = and_(object_edits.c.tenant_id == tenant_id, object_edits.c.edited_at < func.now() - age)
+    image = (
+        select(before_images.c.row_id)
+        .where(
+            before_images.c.tenant_id == tenant_id,
+            before_images.c.kind == "object",
+            before_images.c.row_id == objects.c.object_id,
+        )
+        .exists()
+    )
+    await connection.execute(
+        delete(objects).where(
+            objects.c.tenant_id == tenant_id,
+            objects.c.document.is_(None),
+            objects.c.updated_at < func.now() - age,
+            objects.c.object_id.in_(select(object_edits.c.object_id).where(old)),
+            ~image,
+        )
+    )
+    await connection.execute(delete(object_edits).where(old))
 
 
 async def delete_deliveries(connection: AsyncConnection, tenant_id: int, age: timedelta) -> None:

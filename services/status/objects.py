@@ -48,8 +48,9 @@ class OpenPage:
 class OpenHistory:
     """Changes that are still to be read.
 
-    `maker` is who ran the import that has inserted the object, which is told of before the changes of the first page
-    (`begins`), or behind those of the last one: where there are fewer changes than `ends`, unless that is 0.
+    `maker` is who ran the import that has inserted the object, or who made it by hand. They are told of before the
+    changes of the first page (`begins`), or behind those of the last one: where there are fewer changes than `ends`,
+    unless that is 0.
     """
 
     workspace_id: UUID
@@ -124,7 +125,7 @@ class Objects:
     async def history(
         self, principal: Principal, workspace: str, number: str, *, is_ascending: bool, offset: int, limit: int
     ) -> AsyncIterator[OpenHistory]:
-        """What imports have done to it, while the context is open."""
+        """What imports and people have done to it, while the context is open."""
         workspace_id = await reached_workspace(self._workspaces, principal, workspace)
         tenant_id = principal.tenant_id
         async with self._streams.transaction(tenant_id) as connection:

@@ -122,6 +122,7 @@ def test_a_container_token_is_good_for_nothing_else(home: Home) -> None:
         ("POST", f"/importsource/{home.source}/token", {}),
         ("POST", "/importsource", {"name": "x", "type": "external", "objectSchemaId": home.assets.schema_id}),
         ("DELETE", f"/importsource/{home.source}", None),
+        *[(method, path, body) for method, path, body, _ in edits(home)],
     ]:
         assert status_of(home, headers, method, path, body) in {403, 404}, (method, path)
 
@@ -145,6 +146,7 @@ def test_another_tenant_finds_nothing(stack: LiveStack, home: Home) -> None:
         ("GET", f"/objectschema/{home.assets.schema_id}", None),
         ("GET", "/objectschema/list", None),
         ("POST", "/object/aql", {"qlQuery": "Name LIKE host"}),
+        *[(method, path, body) for method, path, body, _ in edits(home) if path != "/object/create"],
     ]:
         assert status_of(home, stranger, method, path, body) == 404, (method, path)
     with assets(stack) as own:
@@ -174,11 +176,16 @@ def scoped_key(home: Home, *scopes: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("scopes", "imports", "reads"),
-    [((IMPORT,), True, False), ((READ,), False, True), ((IMPORT, READ), True, True), ((WRITE,), False, False)],
+    ("scopes", "imports", "reads", "writes"),
+    [
+        ((IMPORT,), True, False, False),
+        ((READ,), False, True, False),
+        ((IMPORT, READ), True, True, False),
+        ((WRITE,), False, False, True),
+    ],
 )
 def test_a_key_with_scopes_does_what_they_say_and_no_more(
-    home: Home, scopes: tuple[str, ...], imports: bool, reads: bool
+    home: Home, scopes: tuple[str, ...], imports: bool, reads: bool, writes: bool
 ) -> None:
     headers = scoped_key(home, *scopes)
     for method, path, body in paths(home):
@@ -192,7 +199,19 @@ def test_a_key_with_scopes_does_what_they_say_and_no_more(
         ("GET", f"/object/{home.object_key}", None),
     ]:
         assert status_of(home, headers, method, path, body) == (200 if reads else 403), (method, path)
+    for method, path, body, done in edits(home):
+        assert status_of(home, headers, method, path, body) == (done if writes else 403), (method, path)
     assert status_of(home, headers, "GET", "/api/v1/client/list") == 403
+
+
+def edits(home: Home) -> list[tuple[str, str, Any, int]]:
+    """Ways to write objects that change nothing, and how they end."""
+    nothing: dict[str, Any] = {"attributes": []}
+    return [
+        ("PUT", f"/object/{home.object_key}", nothing, 200),
+        ("POST", "/object/create", nothing, 400),
+        ("DELETE", "/object/999999999", None, 404),
+    ]
 
 
 def test_roles_limit_what_people_may_do(home: Home) -> None:
@@ -203,6 +222,8 @@ def test_roles_limit_what_people_may_do(home: Home) -> None:
         assert status_of(home, headers, "GET", f"/importsource/{home.source}") == reads
         assert status_of(home, headers, "POST", "/object/aql", {"qlQuery": "Name LIKE host"}) == reads
         assert status_of(home, headers, "POST", start, {}) == imports
+        for method, path, body, done in edits(home):
+            assert status_of(home, headers, method, path, body) == (done if imports == 200 else 403)
         assert status_of(home, headers, "POST", "/importsource", new) == administers
         assert status_of(home, headers, "GET", f"/importsource/{home.source}/token") == administers
     latest = home.assets.data("GET", f"/importsource/{home.source}/executions/status")["executionId"]

@@ -71,7 +71,9 @@ def import_field(rpc: Rpc) -> str:
 
 def is_of_objects(rpc: Rpc) -> bool:
     """What is in a workspace of the Assets API is everybody's there, executions too."""
-    return rpc.service == "hythe.dialects.assets.v1.AssetsStatus"
+    return (
+        rpc.service == "hythe.dialects.assets.v1.AssetsStatus" or rpc.descriptor.input_type.name == "ObjectBodyRequest"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,8 @@ class UndoKind:
       what the report or client is large, and not the tenant.
     - `fixed`: columns that a restored row keeps as they are now, because rows are told apart by them.
     - `parents`: column -> kind of the row that it refers to, which cannot go before this one.
+    - `needed`: a query of row_ids that would be removed and must not be, for what a person has made needs them; in it
+      `{rows}` are what is decided so far (engine/undo_plan.py).
     - `revert`: takes out of rows that are kept what no later import has said of them, and out of their later images.
       It leaves `updated_at` alone and is called before anything is handed on, with the names of `over`.
     """
@@ -51,6 +53,7 @@ class UndoKind:
     fixed: Sequence[str] = ()
     parents: Mapping[str, str] = field(default_factory=dict)
     attached: Sequence[Attached] = ()
+    needed: str | None = None
     revert: Callable[[Statements], Awaitable[None]] | None = None
 
     @property

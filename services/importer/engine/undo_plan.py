@@ -79,6 +79,8 @@ async def plan(sql: Statements, kinds: Sequence[UndoKind]) -> dict[UndoKind, int
     found = {}
     for kind in kinds:
         found[kind] = await _decide(kind.over(sql), has_later=has_later)
+        if kind.needed is not None and found[kind]:
+            await _keep(kind.over(sql), kind.needed)
         for child in kinds:
             for column, parent in child.parents.items():
                 if parent == kind.kind and found[kind]:
@@ -142,16 +144,23 @@ def _next_link(*, has_later: bool) -> str:
 
 async def _keep_needed(sql: Statements, child: UndoKind, column: str) -> None:
     """A row that a child refers to stays unless the child goes too, whoever has made the child."""
-    await sql.named({"child": child.table.name, "child_id": child.id, "children": child.rows, "column": column}).run(
+    await _keep(
+        sql.named({"child": child.table.name, "child_id": child.id, "children": child.rows, "column": column}),
         f"""
-        UPDATE {{rows}} SET action = '{Action.KEPT}', reason = '{Reason.IN_USE}'
-        WHERE action = '{Action.REMOVED}' AND row_id IN (
-            SELECT c.{{column}}
-            FROM {{rows}} p
-            JOIN {{child}} c ON c.tenant_id = :tenant AND c.{{column}} = p.row_id
-            LEFT JOIN {{children}} d ON d.row_id = c.{{child_id}} AND d.action = '{Action.REMOVED}'
-            WHERE p.action = '{Action.REMOVED}' AND d.row_id IS NULL)
-        """  # noqa: S608
+        SELECT c.{{column}}
+        FROM {{rows}} p
+        JOIN {{child}} c ON c.tenant_id = :tenant AND c.{{column}} = p.row_id
+        LEFT JOIN {{children}} d ON d.row_id = c.{{child_id}} AND d.action = '{Action.REMOVED}'
+        WHERE p.action = '{Action.REMOVED}' AND d.row_id IS NULL
+        """,  # noqa: S608
+    )
+
+
+async def _keep(sql: Statements, needed: str) -> None:
+    """Rows that a query names stay."""
+    await sql.run(
+        f"UPDATE {{rows}} SET action = '{Action.KEPT}', reason = '{Reason.IN_USE}' "  # noqa: S608
+        f"WHERE action = '{Action.REMOVED}' AND row_id IN ({needed})"
     )
 
 

@@ -1,4 +1,4 @@
-"""Queries over single objects: by their numbers, what refers to them, and what imports have changed of them."""
+"""Queries over single objects: by their numbers, what refers to them, and what was changed of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,25 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, and_, cast, func, select, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schema.assets import object_references, objects
+from schema.assets import object_edits, object_references, objects
 from schema.importer import before_images, imports
 from services.status.model import Batches, Row
 from services.status.store.listing import all_rows, stream_rows
@@ -21,6 +35,14 @@ KIND = "object"
 SHOWN = ("object_id", "object_type_id", "label", "created_at", "updated_at", "document", "import_id")
 NAMED = ("object_id", "object_type_id", "label")
 MAKER = ("kind", "user_id", "user_email", "import_source_id")
+# The same of an edit.
+_EDITOR = (
+    cast(null(), Text).label("kind"),
+    object_edits.c.user_id,
+    object_edits.c.user_email,
+    cast(null(), UUID(as_uuid=True)).label("import_source_id"),
+    object_edits.c.edit_id,
+)
 # A document may be near 1 MiB.
 CHANGES_AT_ONCE = 5
 
@@ -100,35 +122,51 @@ async def count_references(connection: AsyncConnection, tenant_id: int, object_i
 
 
 async def find_maker(connection: AsyncConnection, tenant_id: int, row: Row) -> Row | None:
-    """Who has run the import that inserted an object, if it is still known."""
-    found = await all_rows(
-        connection,
-        select(imports.c.import_id, *(imports.c[name] for name in MAKER)).where(
-            imports.c.tenant_id == tenant_id, imports.c.import_id == row["import_id"]
-        ),
+    """Who has run the import that inserted an object, or has made it by hand, if it is still known."""
+    query = select(imports.c.import_id, *(imports.c[name] for name in MAKER)).where(
+        imports.c.tenant_id == tenant_id, imports.c.import_id == row["import_id"]
     )
+    if row["import_id"] is None:
+        query = select(null().label("import_id"), *_EDITOR).where(
+            object_edits.c.tenant_id == tenant_id,
+            object_edits.c.object_id == row["object_id"],
+            object_edits.c.is_creation,
+        )
+    found = await all_rows(connection, query)
     return found[0] if found else None
 
 
 def stream_changes(
     connection: AsyncConnection, tenant_id: int, object_id: int, *, is_ascending: bool, offset: int, limit: int
 ) -> Batches:
-    """What it was `before` and `after` each change by an import: its document, or null when it was not there.
+    """What it was `before` and `after` each change by an import or a person: its document, or null: it was not there.
 
-    In the order of the merges; an image is older than the merge that it was kept by.
+    `import_id` is null for those of people, `edit_id` for those of imports. In the order in which they were made.
     """
-    merged = func.coalesce(imports.c.flip_number, 0)
-    before = before_images.c.image["document"]
+    made = union_all(_by_imports(tenant_id, object_id), _by_people(tenant_id, object_id)).subquery("made")
+    order = (made.c.happened, made.c.merged, made.c.changed_at)
     now = select(objects.c.document).where(objects.c.tenant_id == tenant_id, objects.c.object_id == object_id)
-    later = func.lag(before).over(order_by=(merged.desc(), before_images.c.changed_at.desc()))
-    changes = (
+    later = func.lag(made.c.before).over(order_by=[key.desc() for key in order])
+    changes = select(made, func.coalesce(later, now.scalar_subquery()).label("after")).subquery("changes")
+    keys = (changes.c.happened, changes.c.merged, changes.c.changed_at)
+    page = select(changes).order_by(*(key.asc() if is_ascending else key.desc() for key in keys))
+    return stream_rows(connection, page.offset(offset).limit(limit), CHANGES_AT_ONCE)
+
+
+def _by_imports(tenant_id: int, object_id: int) -> Select[Any]:
+    """An image that is older than its import was handed on by an undo: it is of the change of another one, then."""
+    changed_at = before_images.c.changed_at
+    ended_at = func.coalesce(imports.c.ended_at, changed_at)
+    return (
         select(
             before_images.c.import_id,
-            before_images.c.changed_at,
-            merged.label("merged"),
-            before.label("before"),
-            func.coalesce(later, now.scalar_subquery()).label("after"),
+            changed_at,
+            # A merge may have waited for others, and its image is as old as its transaction.
+            case((changed_at < imports.c.created_at, changed_at), else_=ended_at).label("happened"),
+            func.coalesce(imports.c.flip_number, 0).label("merged"),
+            before_images.c.image["document"].label("before"),
             *(imports.c[name] for name in MAKER),
+            cast(null(), BigInteger).label("edit_id"),
         )
         .outerjoin(
             imports,
@@ -139,12 +177,24 @@ def stream_changes(
             before_images.c.kind == KIND,
             before_images.c.row_id == object_id,
         )
-        .subquery("changes")
     )
-    keys = (changes.c.merged, changes.c.changed_at)
-    order = [key.asc() if is_ascending else key.desc() for key in keys]
-    page = select(changes).order_by(*order).offset(offset).limit(limit)
-    return stream_rows(connection, page, CHANGES_AT_ONCE)
+
+
+def _by_people(tenant_id: int, object_id: int) -> Select[Any]:
+    edited_at = object_edits.c.edited_at
+    return select(
+        cast(null(), UUID(as_uuid=True)).label("import_id"),
+        edited_at,
+        edited_at.label("happened"),
+        literal(0, BigInteger).label("merged"),
+        # As an image has it: a null of JSON, behind which nothing else is looked for.
+        func.coalesce(object_edits.c.before, literal_column("'null'::jsonb")).label("before"),
+        *_EDITOR,
+    ).where(
+        object_edits.c.tenant_id == tenant_id,
+        object_edits.c.object_id == object_id,
+        ~object_edits.c.is_creation,
+    )
 
 
 def _these(names: Sequence[str], tenant_id: int, object_ids: Collection[int]) -> Select[Any]:

@@ -442,7 +442,9 @@ def test_a_native_call_of_the_dialect_is_a_404(rest: httpx.Client, gateway: Gate
     assert gateway.services.calls == []
 
 
-@pytest.mark.parametrize("method", ["Resolve", "IssueContainerToken", "GetContainerToken", "RevokeContainerToken"])
+@pytest.mark.parametrize(
+    "method", ["Resolve", "CheckAccount", "IssueContainerToken", "GetContainerToken", "RevokeContainerToken"]
+)
 def test_what_services_ask_among_themselves_is_unknown_outside(gateway: Gateway, method: str) -> None:
     with grpc.insecure_channel(gateway.target) as channel:
         stub = identity_pb2_grpc.IdentityServiceStub(channel)

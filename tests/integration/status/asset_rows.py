@@ -47,6 +47,12 @@ class AssetRows:
         self.ids[label] = int(self.rows.insert("objects", returning="object_id", **columns))
         return self.ids[label]
 
+    def edit(self, object_id: int, before: dict[int, Any] | None, at: datetime, *, is_creation: bool = False) -> None:
+        """What an object was before a person has changed it."""
+        document = None if before is None else Jsonb({str(each): value for each, value in before.items()})
+        who: dict[str, Any] = {"user_id": 8, "user_email": "editor@example.com", "is_creation": is_creation}
+        self.rows.insert("object_edits", object_id=object_id, before=document, edited_at=at, **who)
+
     def refer(self, object_id: int, attribute_id: int, *targets: int) -> None:
         for target in targets:
             self.rows.insert("object_references", object_id=object_id, attribute_id=attribute_id, target_id=target)

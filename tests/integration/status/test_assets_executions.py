@@ -52,9 +52,13 @@ async def test_a_run_that_has_ended_is_told_of_with_all_its_counters(api: Api, a
     counters = {"created": 4, "updated": 3, "identical": 1, "missing_deleted": 1, "entries": 12, "duplicates": 1}
     counters |= {"empty_labels": 1, "empty_keys": 1, "filtered": 2, "updated_references": 1, "errors": 2}
     counters |= {"missing_updated": 5, "not_found": 6}
+    told = [["BAD_VALUE", "Cores: It is no number."], ["BAD_VALUE", "Load: It is no number."], ["EMPTY", "Nothing."]]
     ended = WHEN + timedelta(seconds=5)
     run = assets.run(
-        "SUCCEEDED", progress=DONE | {"entities": {str(type_id): counters}}, started_at=WHEN, ended_at=ended
+        "SUCCEEDED",
+        progress=DONE | {"entities": {str(type_id): {**counters, "messages": told}}},
+        started_at=WHEN,
+        ended_at=ended,
     )
     assets.rows.row_error(run, 3)
     found = await api.answered(asking(api, "GetExecutionStatus", run))
@@ -81,6 +85,10 @@ async def test_a_run_that_has_ended_is_told_of_with_all_its_counters(api: Api, a
             "objectsWithUpdatedReferences": 1,
             "referencesNotFound": 6,
             "errorCount": 2,
+            "errorMessages": {
+                "BAD_VALUE": ["Cores: It is no number.", "Load: It is no number."],
+                "EMPTY": ["Nothing."],
+            },
         }
     }
     assert result == {

@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
@@ -318,11 +319,17 @@ async def test_a_query_that_cannot_be_read_is_refused(api: Api, assets: AssetRow
     assert (await refusal(api.assets.QueryObjects(request, metadata=as_())))[0] is grpc.StatusCode.INVALID_ARGUMENT
 
 
+def ended(assets: AssetRows, number: int) -> UUID:
+    """A run that had begun before all others ended."""
+    begun, over = WHEN - timedelta(hours=1), WHEN + timedelta(minutes=number)
+    return assets.run("SUCCEEDED", flip_number=number, created_at=begun, ended_at=over)
+
+
 async def test_the_history_is_what_imports_have_changed(api: Api, assets: AssetRows) -> None:
     assets.source(assets.ids["schema"])
     number = filled(assets)
     name, cores, site = (assets.ids[f"{each} of host"] for each in ("name", "cores", "site"))
-    made, first, second = (assets.run("SUCCEEDED", flip_number=each) for each in (1, 2, 3))
+    made, first, second = (ended(assets, each) for each in (1, 2, 3))
     assets.rows.connection.execute("UPDATE objects SET import_id = %s WHERE object_id = %s", [made, number])
     now = {int(key): value for key, value in stored(assets, number).items()}
     # An image of the later merge that is older, as its transaction began before the other one.
@@ -351,6 +358,39 @@ async def test_the_history_is_what_imports_have_changed(api: Api, assets: AssetR
     page = await reading(api, "ListObjectHistory", number, start_at=1, max_results=1)
     assert page == [found[2]]
     assert await reading(api, "ListObjectHistory", number, start_at=2) == [found[3]]
+
+
+async def test_the_history_tells_of_people_between_the_imports(api: Api, assets: AssetRows) -> None:
+    number = filled(assets)
+    cores = assets.ids["cores of host"]
+    first, second = (ended(assets, each) for each in (2, 4))
+    before = {int(key): value for key, value in stored(assets, number).items()}
+    assets.edit(number, None, WHEN, is_creation=True)
+    assets.image(first, number, before | {cores: 1})
+    assets.edit(number, before | {cores: 2}, WHEN + timedelta(minutes=3))
+    assets.image(second, number, before | {cores: 3})
+    assets.edit(number, before | {cores: 4}, WHEN + timedelta(minutes=5))
+    assets.edit(number, None, WHEN + timedelta(minutes=7))
+    assets.edit(number, before | {cores: 5}, WHEN + timedelta(minutes=6))
+    found = await reading(api, "ListObjectHistory", number)
+    check_shape("ObjectHistory", found, SHAPES)
+    assert [(each["historyType"], each.get("oldValue"), each.get("newValue")) for each in found] == [
+        ("RESTORED", None, None),
+        ("REMOVED", None, None),
+        ("CHANGED", "4", "5"),
+        ("CHANGED", "3", "4"),
+        ("CHANGED", "2", "3"),
+        ("CHANGED", "1", "2"),
+        ("CREATED", None, None),
+    ]
+    by_import = [each.get("executionId") for each in found]
+    assert by_import == [None, None, None, str(second), None, str(first), None]
+    assert {each["actor"]["name"] for each in found if "executionId" not in each} == {"editor@example.com"}
+    assert len({each["id"] for each in found}) == len(found)
+    # An undo has handed the image of an earlier import on to the second one, which had only seen the object.
+    assets.rows.connection.execute("UPDATE before_images SET changed_at = %s", [WHEN - timedelta(days=1)])
+    handed_on = await reading(api, "ListObjectHistory", number, asc=True)
+    assert [each.get("executionId") for each in handed_on][1:3] == [str(first), str(second)]
 
 
 async def test_the_history_tells_of_a_removal_and_a_return(api: Api, assets: AssetRows) -> None:

@@ -13,10 +13,28 @@ from services.importer.engine.statements import Statements
 from services.importer.engine.undo_kinds import UndoKind
 from services.importer.engine.undo_plan import Action
 from services.importer.targets.objects.catalog import load
+from services.importer.targets.objects.identities import Identity, identities
 from services.importer.targets.objects.merge import KIND
 from services.importer.targets.objects.references import derive
-from services.importer.targets.objects.rekey import Identity, identities, rekey
+from services.importer.targets.objects.rekey import rekey
 from services.importer.targets.objects.stored_plan import stored_plan
+
+# What an object that a person has edited refers to, and so on from there. What runs refer to they have seen.
+_NEEDED = f"""
+    WITH RECURSIVE needed AS (
+        SELECT r.target_id
+        FROM (SELECT DISTINCT object_id FROM object_edits WHERE tenant_id = :tenant) e
+        JOIN object_references r ON r.tenant_id = :tenant AND r.object_id = e.object_id
+        JOIN {{rows}} u ON u.row_id = r.target_id AND u.action = '{Action.REMOVED}'
+        LEFT JOIN {{rows}} o ON o.row_id = e.object_id
+        WHERE COALESCE(o.action, '{Action.KEPT}') = '{Action.KEPT}'
+        UNION
+        SELECT r.target_id
+        FROM needed n
+        JOIN object_references r ON r.tenant_id = :tenant AND r.object_id = n.target_id
+        JOIN {{rows}} u ON u.row_id = r.target_id AND u.action = '{Action.REMOVED}')
+    SELECT target_id FROM needed
+"""  # noqa: S608  (constants)
 
 UNDO_KINDS: Sequence[UndoKind] = (
     UndoKind(
@@ -32,6 +50,7 @@ UNDO_KINDS: Sequence[UndoKind] = (
                 WHERE y.tenant_id = :tenant AND h.workspace_id = CAST(:workspace AS uuid))
         """,
         fixed=("key",),
+        needed=_NEEDED,
     ),
 )
 

@@ -4,7 +4,7 @@ import json
 
 from dialects.assets.aql_tree import AqlError
 from dialects.assets.envelope import error_envelope
-from dialects.assets.problems import Problem, invalid_mapping
+from dialects.assets.problems import MOST_ATTRIBUTES, Problem, attribute_path, invalid_mapping, invalid_object
 from runtime.errors import FailedPrecondition, InvalidArgument, Unauthenticated
 from runtime.interceptors.failures import LONGEST_BODY, error_body
 
@@ -31,6 +31,20 @@ def test_who_is_not_known_is_told_in_one_word_and_in_a_sentence() -> None:
     body = error_envelope(Unauthenticated("NO_CREDENTIAL", "This needs a credential."), 401)
     assert (body["code"], body["message"]) == (401, "Unauthorized")
     assert body["errorMessages"] == ["This needs a credential."]
+
+
+def test_every_attribute_that_is_wrong_is_named_as_clients_look_for_it() -> None:
+    problems = [Problem("TYPE_MISMATCH", attribute_path(number), "The value is no number.") for number in range(9)]
+    body = error_envelope(invalid_object(problems, "Cores"), 400)
+    assert (body["errorCode"], body["message"]) == (
+        "INVALID_OBJECT", "Cores: The value is no number. There are 8 more.",
+    )  # fmt: skip
+    shown = [f"rlabs-insight-attribute-{number}" for number in range(MOST_ATTRIBUTES)]
+    assert body["errors"] == dict.fromkeys(shown, "The value is no number.")
+    assert [each["path"] for each in body["dataValidationErrors"]] == shown
+    message = f'There is no object "{"ä" * 20}" to refer to.'
+    long = [Problem("REFERENCE_NOT_FOUND", attribute_path(2**31 - number), message) for number in range(9)]
+    assert len(error_body(error_envelope, invalid_object(long, "Peer"))) <= LONGEST_BODY
 
 
 def test_problems_of_a_mapping_are_listed() -> None:

@@ -305,6 +305,33 @@ class DataChunk(_message.Message):
 Global___DataChunk: _TypeAlias = DataChunk  # noqa: Y015
 
 @_typing.final
+class ObjectBodyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    workspace_id: _builtins.str
+    id: _builtins.str
+    """A number, or a key."""
+    @_builtins.property
+    def payload(self) -> _struct_pb2.Struct: ...
+    def __init__(
+        self,
+        *,
+        workspace_id: _builtins.str = ...,
+        id: _builtins.str = ...,
+        payload: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "payload", b"payload", "workspace_id", b"workspace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObjectBodyRequest: _TypeAlias = ObjectBodyRequest  # noqa: Y015
+
+@_typing.final
 class ScheduleRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -316,6 +316,21 @@ class AssetsImporterStub:
                 request_serializer=hythe_dot_dialects_dot_assets_dot_v1_dot_assets__pb2.ScheduleRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
                 _registered_method=True)
+        self.CreateObject = channel.unary_stream(
+                '/hythe.dialects.assets.v1.AssetsImporter/CreateObject',
+                request_serializer=hythe_dot_dialects_dot_assets_dot_v1_dot_assets__pb2.WorkspaceBodyRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.UpdateObject = channel.unary_stream(
+                '/hythe.dialects.assets.v1.AssetsImporter/UpdateObject',
+                request_serializer=hythe_dot_dialects_dot_assets_dot_v1_dot_assets__pb2.ObjectBodyRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.DeleteObject = channel.unary_unary(
+                '/hythe.dialects.assets.v1.AssetsImporter/DeleteObject',
+                request_serializer=hythe_dot_dialects_dot_assets_dot_v1_dot_assets__pb2.ObjectBodyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+                _registered_method=True)
 
 
 class AssetsImporterServicer:
@@ -540,6 +555,27 @@ class AssetsImporterServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateObject(self, request, context):
+        """By hand; 201. 409 `OBJECT_EXISTS`: another has these identifiers. A removed one with them comes back instead.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateObject(self, request, context):
+        """Replaces the values of the attributes that are named, and leaves the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteObject(self, request, context):
+        """A run that brings it again brings it back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AssetsImporterServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -696,6 +732,21 @@ def add_AssetsImporterServicer_to_server(servicer, server):
             'DeleteSchedule': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteSchedule,
                     request_deserializer=hythe_dot_dialects_dot_assets_dot_v1_dot_assets__pb2.ScheduleRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
+            ),
+            'CreateObject': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateObject,
+                    request_deserializer=hythe_dot_dialects_dot_assets_dot_v1_dot_assets__pb2.WorkspaceBodyRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'UpdateObject': grpc.unary_stream_rpc_method_handler(
+                    servicer.UpdateObject,
+                    request_deserializer=hythe_dot_dialects_dot_assets_dot_v1_dot_assets__pb2.ObjectBodyRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'DeleteObject': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteObject,
+                    request_deserializer=hythe_dot_dialects_dot_assets_dot_v1_dot_assets__pb2.ObjectBodyRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_struct__pb2.Struct.SerializeToString,
             ),
     }
@@ -1548,6 +1599,87 @@ class AssetsImporter:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def CreateObject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hythe.dialects.assets.v1.AssetsImporter/CreateObject',
+            hythe_dot_dialects_dot_assets_dot_v1_dot_assets__pb2.WorkspaceBodyRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateObject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hythe.dialects.assets.v1.AssetsImporter/UpdateObject',
+            hythe_dot_dialects_dot_assets_dot_v1_dot_assets__pb2.ObjectBodyRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteObject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.dialects.assets.v1.AssetsImporter/DeleteObject',
+            hythe_dot_dialects_dot_assets_dot_v1_dot_assets__pb2.ObjectBodyRequest.SerializeToString,
+            google_dot_protobuf_dot_struct__pb2.Struct.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class AssetsStatusStub:
     """------------------------------------------------------------------------------------------------------------ status
@@ -1812,7 +1944,7 @@ class AssetsStatusServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListObjectHistory(self, request, context):
-        """What imports have done to it, newest first; of changes that were undone nothing is left.
+        """What imports and people have done to it, newest first; of changes that were undone nothing is left.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

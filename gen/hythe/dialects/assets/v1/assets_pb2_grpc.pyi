@@ -144,6 +144,12 @@ class AssetsImporterStub:
     """Replaces it."""
     DeleteSchedule: _grpc.UnaryUnaryMultiCallable[_assets_pb2.ScheduleRequest, _struct_pb2.Struct]
     """Takes it away."""
+    CreateObject: _grpc.UnaryStreamMultiCallable[_assets_pb2.WorkspaceBodyRequest, _httpbody_pb2.HttpBody]
+    """By hand; 201. 409 `OBJECT_EXISTS`: another has these identifiers. A removed one with them comes back instead."""
+    UpdateObject: _grpc.UnaryStreamMultiCallable[_assets_pb2.ObjectBodyRequest, _httpbody_pb2.HttpBody]
+    """Replaces the values of the attributes that are named, and leaves the others."""
+    DeleteObject: _grpc.UnaryUnaryMultiCallable[_assets_pb2.ObjectBodyRequest, _struct_pb2.Struct]
+    """A run that brings it again brings it back."""
 
 @_typing.type_check_only
 class AssetsImporterAsyncStub(AssetsImporterStub):
@@ -212,6 +218,12 @@ class AssetsImporterAsyncStub(AssetsImporterStub):
     """Replaces it."""
     DeleteSchedule: _aio.UnaryUnaryMultiCallable[_assets_pb2.ScheduleRequest, _struct_pb2.Struct]  # type: ignore[assignment]
     """Takes it away."""
+    CreateObject: _aio.UnaryStreamMultiCallable[_assets_pb2.WorkspaceBodyRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """By hand; 201. 409 `OBJECT_EXISTS`: another has these identifiers. A removed one with them comes back instead."""
+    UpdateObject: _aio.UnaryStreamMultiCallable[_assets_pb2.ObjectBodyRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Replaces the values of the attributes that are named, and leaves the others."""
+    DeleteObject: _aio.UnaryUnaryMultiCallable[_assets_pb2.ObjectBodyRequest, _struct_pb2.Struct]  # type: ignore[assignment]
+    """A run that brings it again brings it back."""
 
 class AssetsImporterServicer(metaclass=_abc_1.ABCMeta):
     """---------------------------------------------------------------------------------------------------------- importer"""
@@ -464,6 +476,30 @@ class AssetsImporterServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
         """Takes it away."""
 
+    @_abc_1.abstractmethod
+    def CreateObject(
+        self,
+        request: _assets_pb2.WorkspaceBodyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """By hand; 201. 409 `OBJECT_EXISTS`: another has these identifiers. A removed one with them comes back instead."""
+
+    @_abc_1.abstractmethod
+    def UpdateObject(
+        self,
+        request: _assets_pb2.ObjectBodyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Replaces the values of the attributes that are named, and leaves the others."""
+
+    @_abc_1.abstractmethod
+    def DeleteObject(
+        self,
+        request: _assets_pb2.ObjectBodyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_struct_pb2.Struct, _abc.Awaitable[_struct_pb2.Struct]]:
+        """A run that brings it again brings it back."""
+
 def add_AssetsImporterServicer_to_server(servicer: AssetsImporterServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class AssetsStatusStub:
@@ -508,7 +544,7 @@ class AssetsStatusStub:
     ListObjectAttributes: _grpc.UnaryStreamMultiCallable[_assets_pb2.ObjectRequest, _httpbody_pb2.HttpBody]
     """What it has."""
     ListObjectHistory: _grpc.UnaryStreamMultiCallable[_assets_pb2.ObjectHistoryRequest, _httpbody_pb2.HttpBody]
-    """What imports have done to it, newest first; of changes that were undone nothing is left."""
+    """What imports and people have done to it, newest first; of changes that were undone nothing is left."""
     ListObjectReferences: _grpc.UnaryUnaryMultiCallable[_assets_pb2.ObjectRequest, _struct_pb2.ListValue]
     """What refers to it, by object types."""
     QueryObjects: _grpc.UnaryStreamMultiCallable[_assets_pb2.QueryRequest, _httpbody_pb2.HttpBody]
@@ -564,7 +600,7 @@ class AssetsStatusAsyncStub(AssetsStatusStub):
     ListObjectAttributes: _aio.UnaryStreamMultiCallable[_assets_pb2.ObjectRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """What it has."""
     ListObjectHistory: _aio.UnaryStreamMultiCallable[_assets_pb2.ObjectHistoryRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """What imports have done to it, newest first; of changes that were undone nothing is left."""
+    """What imports and people have done to it, newest first; of changes that were undone nothing is left."""
     ListObjectReferences: _aio.UnaryUnaryMultiCallable[_assets_pb2.ObjectRequest, _struct_pb2.ListValue]  # type: ignore[assignment]
     """What refers to it, by object types."""
     QueryObjects: _aio.UnaryStreamMultiCallable[_assets_pb2.QueryRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
@@ -725,7 +761,7 @@ class AssetsStatusServicer(metaclass=_abc_1.ABCMeta):
         request: _assets_pb2.ObjectHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
-        """What imports have done to it, newest first; of changes that were undone nothing is left."""
+        """What imports and people have done to it, newest first; of changes that were undone nothing is left."""
 
     @_abc_1.abstractmethod
     def ListObjectReferences(
