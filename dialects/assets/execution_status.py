@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dialects.assets.executions import EXTERNAL
 from dialects.assets.links import Links
 from dialects.assets.run_results import changes_of, is_finished, message_of, result_of
+from dialects.assets.source_settings import EXTERNAL
 from dialects.assets.states import EXECUTION_STATUS, IMPORT_STATUS
 from dialects.assets.times import moment
 
@@ -153,23 +153,28 @@ def _counters(run: Run) -> dict[str, int]:
     return {"created": created, "updated": updated, "removed": removed} | {name: run[name] for name in names}
 
 
-def _type_result(type_id: str, counters: Mapping[str, int], names: Mapping[str, str]) -> dict[str, Any]:
+def _type_result(type_id: str, counters: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "id": int(type_id),
         "objectTypeId": int(type_id),
         "objectTypeName": names.get(type_id, ""),
         **{name: counters.get(counter, 0) for name, counter in COUNTERS.items()},
+        "errorMessages": _by_code(counters.get("messages", ())),
     }
+
+
+def _by_code(told: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """Of pairs of code and message."""
+    messages: dict[str, list[str]] = {}
+    for code, message in told:
+        messages.setdefault(code, []).append(message)
+    return messages
 
 
 def _messages(run: Run, errors: Sequence[Run]) -> dict[str, list[str]]:
     """By codes: why it failed, and the first of what was rejected."""
-    messages: dict[str, list[str]] = {}
-    if run["state"] == "FAILED":
-        messages[run["error_code"] or "FAILED"] = [run["error_message"] or ""]
-    for each in errors:
-        messages.setdefault(each["code"], []).append(f"{each['position']}: {each['message']}")
-    return messages
+    failure = [(run["error_code"] or "FAILED", run["error_message"] or "")] if run["state"] == "FAILED" else []
+    return _by_code([*failure, *((each["code"], f"{each['position']}: {each['message']}") for each in errors)])
 
 
 def _input(each: Run) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from dialects.assets.executions import STEPS, TITLES, UPLOADED
+from dialects.assets.executions import STEPS, TITLES
 from dialects.assets.run_results import changes_of, is_finished, message_of, result_of
+from dialects.assets.source_settings import FILE_TYPES
 from dialects.assets.states import IMPORT_STATUS
 from dialects.assets.times import moment
 
@@ -80,7 +81,7 @@ def step_of(run: Mapping[str, Any]) -> int:
         return VALIDATION if run["started_at"] is None else CONNECTION
     if run["phase"] in WAITING:
         # What was sent or fetched has come; steps do not go back.
-        return VALIDATION if run["source_type"] in UPLOADED else CONNECTION
+        return VALIDATION if run["source_type"] in FILE_TYPES else CONNECTION
     if run["percent"] > READ_PERCENT or run["phase"] == "preparing the merge":
         return PROCESSING
     if run["read"]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from copy import deepcopy
 from typing import Any
 
 import grpc
 import pytest
 
+from services.importer.assets import mappings
 from tests.integration.source_api import HOME, SourceApi, opened, refusal
 from tests.mapping_samples import attribute, document, first, mapped, object_type, second, type_mapping
 from tests.stack import Database
@@ -251,6 +253,12 @@ async def test_external_ids_are_unique_across_the_schemas_of_a_workspace(api: So
         ),
         mappings=(type_mapping("Licence", "licences", mapped("Name"), mapped("On")),),
     )
+    # What cannot be asked at all is refused though the attributes there are not looked at.
+    following = deepcopy(reference)
+    query = mapped("On", objectMappingIQL="Maker.Name = ${maker}")
+    following["mapping"]["objectTypeMappings"][0]["attributesMapping"][1] = query
+    refused = await refusal(api.put(other, following))
+    assert refused.problems == ["REFERENCE_QUERY_UNSUPPORTED"]
     await api.put(other, reference)
     (row,) = await api.rows("SELECT plan FROM import_sources WHERE import_source_id = %s", other)
     (device,) = await api.rows("SELECT object_type_id FROM object_types WHERE external_id = 'device'")
@@ -277,6 +285,10 @@ async def test_external_ids_are_unique_across_the_schemas_of_a_workspace(api: So
         (
             "REFERENCE_QUERY_INVALID",
             type_mapping("Host", "h", mapped("Name"), mapped("System", objectMappingIQL="Name = Linux")),
+        ),
+        (
+            "REFERENCE_QUERY_UNSUPPORTED",
+            type_mapping("Host", "h", mapped("Name"), mapped("System", objectMappingIQL="Maker.Name = ${maker}")),
         ),
         ("FILTER_INVALID", type_mapping("Host", "h", mapped("Name"), selectorQlQuery="Colour = red")),
         ("FILTER_INVALID", type_mapping("Host", "h", mapped("Name"), selectorQlQuery="Name = ")),
@@ -411,6 +423,20 @@ async def test_previews_have_bounds(api: SourceApi) -> None:
     assert shown["damage"]["code"]
     refused = await refusal(api.preview(source, b"{}", caller="viewer"))
     assert refused.status == "403"
+
+
+async def test_a_tenant_has_one_preview_at_a_time(api: SourceApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = (await api.create())["id"]
+    await api.put(source, first())
+    tried = await asyncio.gather(*(api.preview(source, b"{}") for _ in range(3)), return_exceptions=True)
+    refused = [each for each in tried if isinstance(each, grpc.aio.AioRpcError)]
+    assert len(refused) == 2
+    assert {each.code() for each in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    # One after the other they are made.
+    await api.preview(source, b"{}")
+    monkeypatch.setattr(mappings, "PREVIEWS_AT_ONCE", 0)
+    crowded = await refusal(api.preview(source, b"{}"))
+    assert (crowded.reason, crowded.status) == ("TOO_MANY_PREVIEWS", "429")
 
 
 async def test_a_preview_that_takes_too_much_ends_by_itself(api: SourceApi) -> None:

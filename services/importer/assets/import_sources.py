@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from dialects.assets.problems import invalid_mapping
 from dialects.assets.source_rules import check_secrets, check_settings
 from dialects.assets.source_settings import (
+    FILE_TYPES,
     SECRETS,
     TYPES,
     Secrets,
@@ -33,7 +34,9 @@ from runtime.texts import checked_text
 from services.importer.assets.mapping_changes import replan
 from services.importer.assets.mappings import Rules
 from services.importer.assets.places import Place, Workspaces, reached, reached_workspace, source_not_found
+from services.importer.assets.shared_types import refuse_enabling
 from services.importer.assets.sources import ImportSource, NewSource, SourceSession, SourceStore
+from services.importer.targets.objects.stored_plan import stored_plan
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +46,6 @@ MAX_FORMAT = 100
 MAX_CONCATENATOR = 20
 MAX_SOURCES = 500
 """Of a workspace."""
-FILE_SOURCES = frozenset({"csv", "json"})
 EMPTY_VALUES, UNKNOWN_VALUES = ("IGNORE", "REMOVE"), ("IGNORE", "ADD")
 # What a mapping takes over from its source.
 PLANNED = frozenset({"settings", "concatenator", "empty_values", "unknown_values", "date_format", "date_time_format"})
@@ -130,6 +132,7 @@ class ImportSources:
             if session is None:
                 raise source_not_found()
             refuse_other(session.source, *fixed)
+            was_enabled = session.source.is_enabled
             values = await self._checked(principal, session.source.type, said)
             if said.name is not None:
                 values["name"] = checked_text("name", said.name, max_length=MAX_NAME, required=True)
@@ -138,9 +141,12 @@ class ImportSources:
             if values:
                 await session.update(values)
             if session.source.document is not None and values.keys() & PLANNED:
-                plan = await replan(session, self._rules.read_rule)
-                if problem := await asyncio.to_thread(self._rules.check, session.source.type, plan):
+                replanned = await replan(session, self._rules.read_rule)
+                if problem := await asyncio.to_thread(self._rules.check, session.source.type, replanned):
                     raise invalid_mapping([problem])
+            plan = stored_plan(session.source.plan)
+            if session.source.is_enabled and not was_enabled and plan is not None:
+                await refuse_enabling(session, plan)
         return await self.get(principal, Place(str(workspace_id), str(number)))
 
     async def delete(self, principal: Principal, place: Place) -> UUID:
@@ -183,7 +189,7 @@ class ImportSources:
 
     async def _checked_file(self, principal: Principal, type_: SourceType, key: str) -> str | None:
         wanted = checked_text("file_key", key, max_length=1_024)
-        if wanted and type_ not in FILE_SOURCES:
+        if wanted and type_ not in FILE_TYPES:
             raise InvalidArgument("INVALID_SETTINGS", f"A source of type {type_} reads no file.", field="file_key")
         if wanted and not await self._store.has_file(principal.tenant_id, wanted):
             raise NotFound("UNKNOWN_KEY", "No file was uploaded under this key.", field="file_key")

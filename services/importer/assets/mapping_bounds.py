@@ -11,6 +11,7 @@ from typing import Any
 from dialects.assets.mapping_documents import TypeMapping
 from dialects.assets.problems import Problem, invalid_mapping
 from services.importer.assets.object_types import SchemaChanges, SchemaState
+from services.importer.targets.objects.options import MOST_OPTIONS
 
 MOST_TYPES = 2_000
 MOST_ATTRIBUTES = 20_000
@@ -23,7 +24,10 @@ PATTERN, OPERATOR, MATCHES, VALUES = "pattern", "operator", "matches", ("value",
 
 
 def refuse_large_schema(state: SchemaState, changes: SchemaChanges) -> None:
-    """Raises InvalidArgument INVALID_MAPPING (OBJECT_SCHEMA_TOO_LARGE). What is too large already may stay so."""
+    """Raises InvalidArgument INVALID_MAPPING (OBJECT_SCHEMA_TOO_LARGE, TYPE_VALUES_TOO_MANY).
+
+    What is too large already may stay so.
+    """
     counts = (
         ("object types", len(changes.new_types), len(state.types), MOST_TYPES),
         ("attributes", len(changes.new_attributes), len(state.attributes), MOST_ATTRIBUTES),
@@ -40,8 +44,22 @@ def refuse_large_schema(state: SchemaState, changes: SchemaChanges) -> None:
         for what, added, there, most in counts
         if added > 0 and there + added > most
     ]
+    problems += [
+        Problem("TYPE_VALUES_TOO_MANY", "schema", f"{name[:100]} may have {MOST_OPTIONS} options, not {count}.")
+        for name, count in _longer_options(state, changes)
+        if count > MOST_OPTIONS
+    ]
     if problems:
         raise invalid_mapping(problems)
+
+
+def _longer_options(state: SchemaState, changes: SchemaChanges) -> Iterator[tuple[str, int]]:
+    """Name and number of options of each attribute that gets more of them."""
+    yield from ((each.name, len(each.options)) for each in changes.new_attributes)
+    for each in state.attributes:
+        count = len(changes.attributes.get(each.attribute_id, {}).get("options", ()))
+        if count > len(each.options):
+            yield each.name, count
 
 
 def refuse_large_mapping(mappings: tuple[TypeMapping, ...]) -> None:

@@ -15,6 +15,7 @@ from services.importer.assets.mapping_bounds import refuse_large_mapping, refuse
 from services.importer.assets.mapping_plans import Defaults, ReadRule, find_type, plan_mapping
 from services.importer.assets.object_types import REFERENCE, SELECT, STATUS, ObjectAttribute, ObjectType, SchemaState
 from services.importer.assets.schema_changes import plan_changes
+from services.importer.assets.shared_types import refuse_other_identifiers
 from services.importer.assets.sources import ImportSource, SourceSession
 from services.importer.targets.objects.plan import ObjectPlan
 
@@ -35,6 +36,7 @@ async def change_mapping(session: SourceSession, document: Document, read_rule: 
     mappings = merged_mappings(state, mappings_of(stored), document.mappings, changes.named_types, named)
     refuse_large_mapping(mappings)
     plan = await asyncio.to_thread(plan_mapping, state, mappings, defaults_of(session.source), read_rule, named)
+    await refuse_other_identifiers(session, plan)
     await session.update(
         {"document": written(state, named, mappings, plan), "plan": msgspec.to_builtins(plan, str_keys=True)}
     )

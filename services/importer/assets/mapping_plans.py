@@ -15,6 +15,7 @@ from dialects.assets.source_settings import CsvSettings, JsonSettings, Settings
 from services.importer.assets.mapping_filters import read_filter
 from services.importer.assets.object_types import REFERENCE, ObjectAttribute, ObjectType, SchemaState
 from services.importer.assets.reference_queries import plan_reference
+from services.importer.targets.objects.identities import identity_of
 from services.importer.targets.objects.plan import (
     AttributePlan,
     AttributeType,
@@ -70,6 +71,7 @@ def plan_mapping(
     """
     planner = _Planner(state, defaults, read_rule, preferred)
     types = [_plan_type(planner, f"mapping.objectTypeMappings[{number}]", each) for number, each in enumerate(mappings)]
+    _check_identities(planner, types)
     if planner.problems:
         raise invalid_mapping(planner.problems)
     plan = ObjectPlan(
@@ -89,6 +91,15 @@ def plan_mapping(
             multi_value_separator=csv.multi_value_separator,
         )
     return plan
+
+
+def _check_identities(planner: _Planner, types: list[TypePlan | None]) -> None:
+    """A key has one meaning, also where a type is mapped from several arrays."""
+    first: dict[int, TypePlan] = {}
+    for number, each in enumerate(types):
+        if each is not None and identity_of(first.setdefault(each.type_id, each)) != identity_of(each):
+            message = f"Another mapping of {each.name} tells its objects apart by other attributes."
+            planner.problem("IDENTIFIERS_DIFFER", f"mapping.objectTypeMappings[{number}]", message)
 
 
 def find_type(state: SchemaState, mapping: TypeMapping, preferred: frozenset[str], path: str) -> ObjectType | Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,7 +17,14 @@ from dialects.assets.mapping_documents import read_document
 from dialects.assets.mapping_rules import check_rules
 from dialects.assets.problems import Problem, invalid_mapping
 from runtime.auth import Principal, note_object
-from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PayloadTooLarge
+from runtime.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PayloadTooLarge,
+    ResourceExhausted,
+)
 from runtime.objects import ObjectInfo, ObjectMissing
 from services.importer.assets.mapping_changes import change_mapping
 from services.importer.assets.places import Place, Workspaces, reached, source_not_found, uuid_of
@@ -30,6 +37,7 @@ log = structlog.get_logger(__name__)
 MOST_SAMPLE_BYTES = 1024 * 1024
 MOST_SHOWN, USUALLY_SHOWN = 100, 10
 PREVIEWS_AT_ONCE = 2
+"""Of this process; one of a tenant."""
 
 
 class Readable(Protocol):
@@ -86,7 +94,7 @@ class Mappings:
         self._workspaces = workspaces
         self._rules = rules
         self._files = files
-        self._previews = asyncio.Semaphore(PREVIEWS_AT_ONCE)
+        self._previewing: set[int] = set()
 
     async def put(
         self, principal: Principal, place: Place, payload: Mapping[str, Any], *, is_noted: bool = False
@@ -123,7 +131,7 @@ class Mappings:
         """What the mapping makes of the first records of a sample; an empty one: of the source's own file.
 
         Nothing is kept. A small sample and a few rules can make a lot, so a bounded process of its own reads it, of
-        which there are two at most.
+        which there are two at most, and one of a tenant. Raises ResourceExhausted TOO_MANY_PREVIEWS beyond.
         """
         source = await self._source(principal, place)
         if source.plan is None:
@@ -133,10 +141,23 @@ class Mappings:
         if not 0 <= limit <= MOST_SHOWN:
             raise InvalidArgument("INVALID_LIMIT", f"limit must be 1 to {MOST_SHOWN}.", field="limit")
         plan = msgspec.convert(source.plan, ObjectPlan)
-        async with self._previews:
+        with self._place_of(principal.tenant_id):
             sample = sample or await self._beginning(source)
             made = await self._rules.preview(source.type, plan, sample, limit or USUALLY_SHOWN)
         return plan, made
+
+    @contextlib.contextmanager
+    def _place_of(self, tenant_id: int) -> Iterator[None]:
+        """Whoever waited would keep others waiting, each for as long as a preview may take."""
+        if tenant_id in self._previewing:
+            raise ResourceExhausted("TOO_MANY_PREVIEWS", "Another preview is being made for you; try again after it.")
+        if len(self._previewing) >= PREVIEWS_AT_ONCE:
+            raise ResourceExhausted("TOO_MANY_PREVIEWS", "Too many previews are being made; try again in a moment.")
+        self._previewing.add(tenant_id)
+        try:
+            yield
+        finally:
+            self._previewing.discard(tenant_id)
 
     async def _beginning(self, source: ImportSource) -> bytes:
         """Of the file of a source. Of a table, whole lines."""

@@ -20,6 +20,7 @@ from dialects.assets.aql_tree import (
 from dialects.assets.problems import Problem
 from services.importer.assets.object_types import ObjectAttribute, SchemaState
 from services.importer.targets.objects import catalog
+from services.importer.targets.objects.matches import refuse_unanswerable
 from services.importer.targets.objects.plan import Reference
 from services.importer.targets.objects.queries import compile_query
 from services.importer.targets.objects.rules import AttributeRule
@@ -37,7 +38,9 @@ def plan_reference(
         message = f"{attribute.name} needs objectMappingIQL, which says what it refers to."
         return Problem("REFERENCE_QUERY_MISSING", path, message)
     try:
-        placeholders = tuple(dict.fromkeys(_placeholders(parse_aql(query, placeholders=True).condition)))
+        condition = parse_aql(query, placeholders=True).condition
+        refuse_unanswerable(condition)
+        placeholders = tuple(dict.fromkeys(_placeholders(condition)))
         reference = Reference(query, placeholders, target)
         if target in state.by_id:
             compile_query(reference, _catalog(state))

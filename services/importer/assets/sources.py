@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from dialects.assets.source_settings import SourceType
 from services.importer.assets.object_types import ObjectSchema, SchemaChanges, SchemaState
+from services.importer.targets.objects.identities import ForeignIdentity
 
 EmptyValues = Literal["IGNORE", "REMOVE"]
 UnknownValues = Literal["IGNORE", "ADD"]
@@ -111,6 +112,10 @@ class SourceSession(Protocol):
         ...
 
     async def add_change(self, resource_id: UUID, result: str, message: str) -> None: ...
+
+    async def foreign_identities(self, type_ids: frozenset[int]) -> Sequence[ForeignIdentity]:
+        """How other enabled sources tell the objects of these types apart, in the order of their ids."""
+        ...
 
     async def has_waiting(self) -> bool:
         """Whether a run of it waits for its turn."""

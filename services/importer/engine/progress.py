@@ -67,7 +67,7 @@ class Progress:
             "processed_bytes": self.tally.bytes,
             "read": self.tally.read,
             "rejected": self.tally.rejected,
-            **_entity_columns(self.tally.entities),
+            **_entity_columns(self.tally.entities, self.tally.messages),
         }
 
 
@@ -129,15 +129,17 @@ def final_values(tally: Tally, outcomes: Outcomes) -> dict[str, Any]:
         "skipped": outcomes.skipped + tally.empty,
         "rejected": tally.rejected + outcomes.rejected,
         "cautions": cautions,
-        **_entity_columns(outcomes.entities),
+        **_entity_columns(outcomes.entities, tally.messages),
     }
 
 
-def _entity_columns(entities: Mapping[str, int]) -> dict[str, Any]:
-    """Counters with a column of their own, and `entities`: {object type: {counter: number}}."""
-    by_type: dict[str, dict[str, int]] = {}
+def _entity_columns(entities: Mapping[str, int], messages: Mapping[str, list[list[str]]]) -> dict[str, Any]:
+    """Counters with a column of their own, and `entities`: {object type: {counter: number, "messages": [[…]]}}."""
+    by_type: dict[str, dict[str, Any]] = {}
     for name, value in entities.items():
         type_id, is_of_type, counter = name.partition(OF_TYPE)
         if is_of_type:
             by_type.setdefault(type_id, {})[counter] = value
+    for type_id, each in messages.items():
+        by_type.setdefault(type_id, {})["messages"] = each
     return {**{column: entities.get(name, 0) for name, column in COLUMNS.items()}, "entities": by_type}

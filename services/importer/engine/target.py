@@ -53,7 +53,8 @@ class Tally:
     """What has been counted so far. It is part of each checkpoint, so a resumed attempt counts on from there.
 
     `staged` are items with rows in staging; `entities` are the target's own counters by name, those of an object type
-    by `type:name`; `cautions` is code -> [message, count].
+    by `type:name`; `messages` is the id of an object type -> [code, message] of the first errors that it had, as many
+    as the target keeps; `cautions` is code -> [message, count].
     """
 
     read: int = 0
@@ -62,6 +63,7 @@ class Tally:
     bytes: int = 0
     entities: dict[str, int] = field(default_factory=dict)
     cautions: dict[str, list[Any]] = field(default_factory=dict)
+    messages: dict[str, list[list[str]]] = field(default_factory=dict)
 
     @property
     def empty(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -17,8 +17,10 @@ from schema.importer import imports
 from schema.upload import files
 from services.importer.assets.object_types import ObjectSchema, SchemaChanges, SchemaState
 from services.importer.assets.sources import ImportSource, MappingChange, NewSource, Run, Schedule
-from services.importer.model import Kind, State
+from services.importer.engine.statements import Statements
+from services.importer.model import LIVE, Kind
 from services.importer.store import assets_types
+from services.importer.targets.objects.identities import ForeignIdentity, foreign_identities
 
 KEPT_CHANGES = 100
 """Of the mapping of one source."""
@@ -28,7 +30,6 @@ WITHOUT_DOCUMENT = (
     *(each for each in import_sources.columns if each.name != "document"),
     null().label("document"),
 )
-LIVE = tuple(state for state in State if not state.is_terminal)
 
 
 class SqlSourceSession:
@@ -78,6 +79,10 @@ class SqlSourceSession:
         await self._connection.execute(
             delete(mapping_changes).where(of_source, mapping_changes.c.resource_id.not_in(latest))
         )
+
+    async def foreign_identities(self, type_ids: frozenset[int]) -> Sequence[ForeignIdentity]:
+        sql = Statements(self._connection, {}, {"tenant": self._tenant_id, "source": self.source.import_source_id})
+        return await foreign_identities(sql, type_ids)
 
     async def has_waiting(self) -> bool:
         query = select(imports.c.import_id).where(

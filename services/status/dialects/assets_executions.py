@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import grpc
-from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import ListValue, Struct
 
 from dialects.assets.execution_status import data_json, details_json, errors_json, execution_json, status_json
@@ -15,7 +14,7 @@ from dialects.assets.progress import progress_json
 from hythe.dialects.assets.v1 import assets_pb2
 from runtime.auth import current_principal
 from services.status.asset_places import window
-from services.status.dialects.answers import list_value
+from services.status.dialects.answers import list_value, struct
 from services.status.executions import Executions
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -61,19 +60,16 @@ class AssetsExecutions:
         total, found = await self._executions.list_inputs(
             current_principal(), *path_of(request), offset=start, limit=size
         )
-        return struct(data_json(found, total, start, size))
+        return struct(data_json(found, total, start, size), limited_by=SIZE)
 
     async def ListExecutionErrors(self, request: assets_pb2.ExecutionErrorsRequest, context: Context) -> Struct:
         start, size = window(request.start_at, request.max_results)
         found = await self._executions.list_errors(current_principal(), *path_of(request), offset=start, limit=size)
-        return struct(errors_json(found.errors, found.kept, found.run["rejected"], start, size, found.url))
+        page = errors_json(found.errors, found.kept, found.run["rejected"], start, size, found.url)
+        return struct(page, limited_by=SIZE)
 
 
 def path_of(
     request: assets_pb2.ExecutionReadRequest | assets_pb2.ExecutionDataRequest | assets_pb2.ExecutionErrorsRequest,
 ) -> tuple[str, str, str]:
     return request.workspace_id, request.import_source_id, request.execution_id
-
-
-def struct(members: dict[str, Any]) -> Struct:
-    return ParseDict(members, Struct())

@@ -185,6 +185,14 @@ class Depot:
 
     async def counters(self, import_id: UUID, type_: Type) -> dict[str, int]:
         """Those above zero."""
+        return {name: value for name, value in (await self._told(import_id, type_)).items() if name != "messages"}
+
+    async def messages(self, import_id: UUID, type_: Type) -> list[list[str]]:
+        """Codes and messages of its errors."""
+        found: list[list[str]] = (await self._told(import_id, type_)).get("messages", [])
+        return found
+
+    async def _told(self, import_id: UUID, type_: Type) -> dict[str, Any]:
         found = await self.engine.value("SELECT entities FROM import_progress WHERE import_id = %s", import_id)
         return {name: value for name, value in found.get(str(type_.type_id), {}).items() if value}
 

@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
-from services.importer.targets.objects import resolution
+from services.importer.engine.statements import Statements
+from services.importer.targets.objects import key_lookups, resolution
+from services.importer.targets.objects.catalog import load
+from services.importer.targets.objects.matches import Match
 from services.importer.targets.objects.plan import ObjectPlan
+from services.importer.targets.objects.queries import compile_query
 from tests.integration.importer.depot import Depot, Type
 from tests.integration.importer.workbench import Engine
 
@@ -260,3 +264,95 @@ async def test_what_a_run_says_of_an_object_is_what_it_is_found_by(depot: Depot,
     )
     found = await depot.documents(host)
     assert found == {"web1": {"Name": "web1", "OS": "one"}, "web2": {"Name": "web2"}}
+
+
+@pytest.mark.parametrize("most_keys", [0, 10_000])
+async def test_what_is_exactly_of_a_text_is_meant_rather_than_what_is_older(
+    depot: Depot, system: Type, monkeypatch: pytest.MonkeyPatch, most_keys: int
+) -> None:
+    monkeypatch.setattr(resolution, "MOST_KEYS", most_keys)
+    host = await host_of(depot, system)
+    await depot.imported(*(system.row(Name=name) for name in ("WEB", "web", "db", "Db")))
+    import_id = await depot.imported(
+        *(host.row(Name=f"h{n}", OS=said) for n, said in enumerate(("web", "WEB", "Web", "DB", "none")))
+    )
+    found = await depot.documents(host)
+    assert [document.get("OS") for document in found.values()] == ["web", "WEB", "WEB", "db", None]
+    assert await depot.cautions(import_id) == {"REFERENCE_AMBIGUOUS": 2, "REFERENCE_NOT_FOUND": 1}
+
+
+@pytest.mark.parametrize("most_keys", [0, 10_000])
+@pytest.mark.parametrize(
+    ("query", "said", "found"),
+    [
+        ("Name = ${name} AND Vendor = ${vendor}", ("a", "y"), ["a/y"]),
+        ("Vendor == ${vendor} AND Name == ${name} AND Release > 1", ("a", "x"), ["a/x"]),
+        ("Name == ${name} AND Vendor == ${vendor} AND Release > 7", ("a", "x"), []),
+        # Of one identifier alone no key can be made.
+        ("Name = ${name}", ("a", "-"), ["a/x", "a/y"]),
+        # The child type has other identifiers, and so has one that has lost its key.
+        ("Name == ${name} AND Vendor == ${vendor}", ("b", "z"), ["b/z", "b/z below"]),
+        ("Name == ${name} AND Vendor == ${vendor}", ("lost", "z"), ["lost/z"]),
+    ],
+)
+async def test_the_same_is_found_by_keys_as_without_them(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch, most_keys: int, query: str, said: Any, found: list[str]
+) -> None:
+    monkeypatch.setattr(resolution, "MOST_KEYS", most_keys)
+    system = await depot.type("Version", Vendor="text", Release="integer", Comment="text")
+    below = await depot.type("Below", parent=system)
+    places = tuple(each for each in ("name", "vendor") if f"${{{each}}}" in query)
+    places = tuple(sorted(places, key=query.index))
+    host = await depot.type("Host", OS={"to": system, "query": query, "places": places, "most": -1})
+    by = ("Name", "Vendor")
+    depot.plan = ObjectPlan(types=(system.plan(by=by, label="Comment"), below.plan(label="Comment"), host.plan()))
+    for vendor, release, name in (("x", 2, "a"), ("y", 3, "a"), ("z", 4, "b"), ("z", 5, "lost")):
+        row = system.row(by=by, Name=name, Vendor=vendor, Release=release, Comment=f"{name}/{vendor}", label="Comment")
+        await depot.imported(row)
+    await depot.imported(below.row(Name="b", Vendor="z", Comment="b/z below", label="Comment"))
+    await depot.engine.admin.execute(b"UPDATE objects SET key = NULL WHERE label LIKE 'lost%'")
+    values = dict(zip(("name", "vendor"), said, strict=True))
+    await depot.imported(host.row(Name="web1", OS=[tuple(values[each] for each in places)]))
+    assert sorted((await depot.documents(host))["web1"].get("OS", [])) == found
+
+
+async def test_a_key_without_case_finds_what_differs_in_it(depot: Depot, system: Type) -> None:
+    host = await host_of(depot, system, most=-1)
+    depot.plan = ObjectPlan(types=(system.plan(ignores_case=True), host.plan()))
+    await depot.imported(system.row(Name="linux"))
+    await depot.engine.admin.execute(b"UPDATE objects SET document = replace(document::text, 'linux', 'LINUX')::jsonb")
+    await depot.imported(host.row(Name="web1", OS=["Linux"]))
+    assert (await depot.documents(host))["web1"]["OS"] == ["linux"]
+
+
+async def test_a_type_that_gets_other_identifiers_is_looked_up_by_those(depot: Depot, system: Type) -> None:
+    host = await host_of(depot, system, "Vendor == ${vendor}", places=("vendor",))
+    await depot.imported(system.row(Name="one", Vendor="X"))
+    depot.plan = ObjectPlan(types=(system.plan(by=("Vendor",)), host.plan()))
+    await depot.imported(host.row(Name="web1", OS="X"))
+    assert (await depot.documents(host))["web1"]["OS"] == "one"
+
+
+async def test_few_questions_do_not_read_a_large_type(depot: Depot, system: Type) -> None:
+    host = await host_of(depot, system)
+    await depot.imported(system.row(Name="S0"))
+    await depot.engine.admin.execute(
+        b"INSERT INTO objects (tenant_id, object_type_id, key, label, document) "
+        b"SELECT 1, %s, jsonb_build_array(v)::text, v, jsonb_build_object(%s::text, v) "
+        b"FROM (SELECT 'S' || n AS v FROM generate_series(1, 20000) n) s",
+        (system.type_id, system.id_of("Name")),
+    )
+    await depot.engine.admin.execute(b"ANALYZE objects")
+    reference = host.attributes["OS"].reference
+    assert reference is not None
+    async with depot.engine.worker.transaction(1) as connection:
+        sql = Statements(connection, {}, {"tenant": 1, "workspace": depot.workspace_id})
+        catalog = await load(sql)
+        lookup = compile_query(reference, catalog, Match.SAME)
+        keyed = key_lookups.keyed_types(lookup, catalog)
+        narrowed = key_lookups.narrow(lookup, keyed, [(f"S{n}",) for n in range(100)])
+        query = resolution.candidates(lookup.types, (), narrowed.conditions)
+        plan = "\n".join((await sql.run(f"EXPLAIN {query}", **narrowed.parameters)).scalars())
+        found = (await sql.run(query, **narrowed.parameters)).rowcount
+    assert "Seq Scan" not in plan, plan
+    assert found == 100

@@ -51,7 +51,7 @@ class Bench:
         thresholds = Thresholds(max_file_bytes=1_000, small_file_bytes=100)
         self.imports = Imports(self.store, self.objects, SOURCES, thresholds)
         self.commands = Commands(self.store)
-        self.repeats = Repeats(self.store, self.objects, thresholds, OUTCOMES_KEPT)
+        self.repeats = Repeats(self.store, self.objects, thresholds, OUTCOMES_KEPT, max_running_executions=4)
         self.store.clients[1, 1000] = "Client"
         self.store.reports[1, 1000, 500_000] = "Report"
         self.upload(KEY, ObjectInfo(100, "etag"))

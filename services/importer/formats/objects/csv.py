@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from itertools import repeat
 from typing import NamedTuple
 
 from services.importer.formats.kit.csv import CELL_LIMIT, Lines
 from services.importer.formats.kit.encoding import Note, Utf8Blocks
 from services.importer.formats.kit.format import (
-    OBJECTS,
     ByteStream,
     DamagedFile,
-    Format,
     Item,
     Position,
     WrongFormat,
@@ -26,16 +23,14 @@ from services.importer.formats.kit.format import (
 from services.importer.formats.kit.looks import describe
 from services.importer.formats.kit.redaction import shown_value
 from services.importer.formats.kit.values import NAME_LIMIT
-from services.importer.formats.objects.mapping.invalid import InvalidMapping
+from services.importer.formats.objects.mapped import PORTION_CHARACTERS, PORTION_RECORDS, compiled, mapped_format
 from services.importer.formats.objects.mapping.plans import table_reader
-from services.importer.formats.objects.mapping.records import Raw, RecordReader, read
+from services.importer.formats.objects.mapping.records import Raw, RecordReader
 from services.importer.formats.objects.mapping.settings import Dialect, dialect_of
 from services.importer.targets.objects.plan import ObjectPlan
 from services.importer.targets.objects.records import Remark
 
 COLUMNS = 2_000
-# What is read at once: enough to work by columns, little enough to stay in the cache.
-_PORTION_ROWS, _PORTION_CHARACTERS = 256, 256 << 10
 _SHOWN_COLUMNS, _SHOWN_CHARACTERS = 20, 60
 
 
@@ -49,11 +44,8 @@ class _Portion(NamedTuple):
 
 def walk(stream: ByteStream, plan: ObjectPlan) -> Iterator[Item]:
     """The rows below the header. Those without any text are passed over, and so is a header that comes again."""
-    try:
-        reader, dialect = table_reader(plan), dialect_of(plan)
-    except InvalidMapping as error:
-        raise DamagedFile("MAPPING_INVALID", f"{error.place}: {error.message}") from None
-    table = _Table(stream, dialect)
+    reader = compiled(table_reader, plan)
+    table = _Table(stream, compiled(dialect_of, plan))
     columns = _Columns(table.header, reader)
     columns.check(table.blocks.head)
     for portion in table.portions():
@@ -137,7 +129,7 @@ class _Table:
                 portion.rows.append(cells)
                 portion.lines.append(line)
                 characters += self._lines.held
-                if len(portion.rows) >= _PORTION_ROWS or characters >= _PORTION_CHARACTERS:
+                if len(portion.rows) >= PORTION_RECORDS or characters >= PORTION_CHARACTERS:
                     yield portion
                     portion, characters = _Portion([], [], portion.first + len(portion.rows)), 0
         except DamagedFile:
@@ -214,25 +206,16 @@ def _named(columns: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _for(plan: ObjectPlan) -> Format:
-    return Format(
-        name="objects_csv",
-        title="a table (CSV)",
-        family="objects",
-        syntax="csv",
-        extensions=(".csv", ".txt", ".tsv"),
-        object_sources=("objects-csv",),
-        target=OBJECTS,
-        sniff=_is_anything,
-        walk=partial(walk, plan=plan),
-        read=read,
-        adapt=_for,
-    )
-
-
 def _is_anything(head: bytes) -> bool:
     """Nothing in a table of any columns tells that it is one; who sends it says so."""
     return bool(head)
 
 
-FORMAT = _for(ObjectPlan())
+FORMAT = mapped_format(
+    name="objects_csv",
+    title="a table (CSV)",
+    syntax="csv",
+    extensions=(".csv", ".txt", ".tsv"),
+    sniff=_is_anything,
+    walk=walk,
+)

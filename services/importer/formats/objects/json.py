@@ -7,32 +7,28 @@ A file is one document, or several, as lines or not. The body of a data chunk ho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 from services.importer.formats.kit.format import (
-    OBJECTS,
     ByteStream,
     DamagedFile,
-    Format,
     Item,
     Position,
     WrongFormat,
 )
 from services.importer.formats.kit.jsontext import JsonText
 from services.importer.formats.kit.looks import describe, text_of
-from services.importer.formats.objects.mapping.invalid import BadValue, InvalidMapping
+from services.importer.formats.objects.mapped import PORTION_CHARACTERS, PORTION_RECORDS, compiled, mapped_format
+from services.importer.formats.objects.mapping.invalid import BadValue
 from services.importer.formats.objects.mapping.plans import array_readers
-from services.importer.formats.objects.mapping.records import Raw, read
+from services.importer.formats.objects.mapping.records import Raw
 from services.importer.formats.objects.places import Found, Place, place_of
 from services.importer.targets.objects.plan import ObjectPlan
 from services.importer.targets.objects.records import Remark
 
 _DATA = "data"
 _SHOWN_SELECTORS = 20
-# What is mapped at once.
-_PORTION_RECORDS, _PORTION_CHARACTERS = 256, 256 << 10
 
 
 def walk_documents(stream: ByteStream, plan: ObjectPlan) -> Iterator[Item]:
@@ -80,10 +76,7 @@ class _Walk:
 
     def __init__(self, stream: ByteStream, plan: ObjectPlan) -> None:
         self.text = JsonText(stream)
-        try:
-            self.root = place_of(array_readers(plan))
-        except InvalidMapping as error:
-            raise DamagedFile("MAPPING_INVALID", f"{error.place}: {error.message}") from None
+        self.root = compiled(lambda each: place_of(array_readers(each)), plan)
         first = self.text.peek()
         if not first:
             raise DamagedFile("EMPTY_FILE", "The file is empty.")
@@ -160,7 +153,7 @@ def _items(records: Iterator[_Record], text: JsonText) -> Iterator[Item]:
     try:
         for record in records:
             portion.append(record)
-            if len(portion) >= _PORTION_RECORDS or text.offset() - begin >= _PORTION_CHARACTERS:
+            if len(portion) >= PORTION_RECORDS or text.offset() - begin >= PORTION_CHARACTERS:
                 yield from _mapped(portion)
                 portion, begin = [], text.offset()
     except DamagedFile:
@@ -201,37 +194,19 @@ def _is_json(head: bytes) -> bool:
     return text_of(head).lstrip()[:1] in {"{", "["}
 
 
-def _documents_for(plan: ObjectPlan) -> Format:
-    return Format(
-        name="objects_json",
-        title="JSON",
-        family="objects",
-        syntax="json",
-        extensions=(".json", ".jsonl", ".ndjson"),
-        object_sources=("objects-json",),
-        target=OBJECTS,
-        sniff=_is_json,
-        walk=partial(walk_documents, plan=plan),
-        read=read,
-        adapt=_documents_for,
-    )
-
-
-def _chunks_for(plan: ObjectPlan) -> Format:
-    return Format(
-        name="objects_chunk",
-        title="a data chunk (JSON)",
-        family="objects",
-        syntax="json",
-        extensions=(".json",),
-        object_sources=("objects-chunk",),
-        target=OBJECTS,
-        sniff=_is_json,
-        walk=partial(walk_chunk, plan=plan),
-        read=read,
-        adapt=_chunks_for,
-    )
-
-
-DOCUMENTS = _documents_for(ObjectPlan())
-CHUNKS = _chunks_for(ObjectPlan())
+DOCUMENTS = mapped_format(
+    name="objects_json",
+    title="JSON",
+    syntax="json",
+    extensions=(".json", ".jsonl", ".ndjson"),
+    sniff=_is_json,
+    walk=walk_documents,
+)
+CHUNKS = mapped_format(
+    name="objects_chunk",
+    title="a data chunk (JSON)",
+    syntax="json",
+    extensions=(".json",),
+    sniff=_is_json,
+    walk=walk_chunk,
+)

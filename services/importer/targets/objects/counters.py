@@ -17,6 +17,8 @@ from services.importer.targets.objects.records import SkipReason
 
 # Errors of an item of which nobody knows what it would have become.
 NO_TYPE = 0
+# Different messages of a type, of all types together, and characters of one. Progress is written by the second.
+MOST_OF_TYPE, MOST_MESSAGES, LONGEST_MESSAGE = 10, 200, 300
 
 
 class Counter(StrEnum):
@@ -61,3 +63,12 @@ def count(tally: Tally, type_id: int, counter: Counter, number: int = 1) -> None
 def counted(tally: Tally, type_id: int, counter: Counter) -> int:
     """What a counter says."""
     return tally.entities.get(name_of(type_id, counter), 0)
+
+
+def tell(tally: Tally, type_id: int, code: str, message: str) -> None:
+    """Keeps what was wrong with an entry of a type, while there is room: the first of what differs."""
+    told = [code, message[:LONGEST_MESSAGE]]
+    kept = tally.messages.get(str(type_id), [])
+    if told in kept or len(kept) >= MOST_OF_TYPE or sum(map(len, tally.messages.values())) >= MOST_MESSAGES:
+        return
+    tally.messages[str(type_id)] = [*kept, told]

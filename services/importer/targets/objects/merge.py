@@ -25,6 +25,9 @@ KIND = "object"
 # What becomes of an item is the strongest of what becomes of its objects.
 INSERTED, UPDATED, UNCHANGED, REJECTED = 1, 2, 3, 4
 
+# The advisory lock of a workspace; edits of objects take it, too.
+OWNER_KEY = "hashtextextended('objects ' || :workspace, :tenant)"
+
 # An item has fewer objects than that.
 PLACE = "(s.ordinal << 20) + s.number"
 
@@ -33,6 +36,10 @@ DOCUMENT = """
     (CASE WHEN s.cleared IS NULL THEN COALESCE(t.document, '{{}}')
           ELSE COALESCE(t.document, '{{}}') - s.cleared::text[] END || s.document::jsonb)
 """
+
+
+# The same with them, where `f` is its row of merge_answers.
+WHOLE_DOCUMENT = f"CASE WHEN f.asked IS NULL THEN {DOCUMENT} ELSE {DOCUMENT} - f.emptied || f.document END"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,8 @@ class Staged:
 
 
 async def lock(connection: AsyncConnection, job: Job) -> None:
-    """One flip or undo at a time per workspace, to the end of the transaction."""
-    query = text("SELECT pg_advisory_xact_lock(hashtextextended('objects ' || :workspace, :tenant))")
+    """One flip, undo or edit at a time per workspace, to the end of the transaction."""
+    query = text(f"SELECT pg_advisory_xact_lock({OWNER_KEY})")
     await connection.execute(query, {"tenant": job.tenant_id, "workspace": str(job.workspace_id)})
 
 
@@ -163,8 +170,7 @@ async def compare(sql: Statements, plan: ObjectPlan) -> None:
         LEFT JOIN merge_answers f ON f.asked = m.asked,
              LATERAL (SELECT d.document, d.document = t.document IS TRUE AS is_same,
                              COALESCE(NULLIF(s.label, ''), t.label) AS label
-                      FROM (SELECT CASE WHEN f.asked IS NULL THEN {DOCUMENT}
-                                        ELSE {DOCUMENT} - f.emptied || f.document END AS document OFFSET 0) d
+                      FROM (SELECT {WHOLE_DOCUMENT} AS document OFFSET 0) d
                       OFFSET 0) n
         WHERE m.is_known AND NOT m.is_rejected
         """,  # noqa: S608

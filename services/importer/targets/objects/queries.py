@@ -2,7 +2,10 @@
 
 A candidate `c` has object_id, object_type_id, label and document; a question `q` has the values of its placeholders in
 `q.values`. Where a comparison asks for equality with a placeholder, the two are joined by it, so that each is looked at
-once; only a query without such a comparison compares all with all.
+once; only a query without such a comparison compares all with all. Where it asks for all identifiers of a type, only
+the objects with those keys need to be looked at (key_lookups.py).
+
+References are not followed: those of the objects that a run brings are not known yet while they are looked for.
 
 Nothing of a query is ever text of a statement: values are parameters, attributes are ids.
 """
@@ -28,9 +31,17 @@ from dialects.assets.aql_tree import (
     write_path,
 )
 from services.importer.targets.objects.catalog import NUMBERS, REFERENCE, Catalog
+from services.importer.targets.objects.matches import (
+    EQUALITIES,
+    UNSUPPORTED,
+    Match,
+    cannot_follow,
+    has_placeholder,
+    refuse_unanswerable,
+    strengthened,
+)
 from services.importer.targets.objects.plan import Reference
 
-UNSUPPORTED = "REFERENCE_QUERY_UNSUPPORTED"
 # A number may be written as 7.0; behind so many characters it is a text.
 MOST_DIGITS = 100
 
@@ -43,8 +54,6 @@ _NEGATED = {
     Operator.NOT_EMPTY: Operator.EMPTY,
 }
 _ORDERS = {Operator.LESS: "<", Operator.LESS_OR_EQUAL: "<=", Operator.GREATER: ">", Operator.GREATER_OR_EQUAL: ">="}
-_PARTS = {Operator.LIKE, Operator.STARTS_WITH, Operator.ENDS_WITH}
-_EQUALITIES = {Operator.EQUAL, Operator.SAME, Operator.IN}
 
 _BY_TYPE: Mapping[str, Callable[[Catalog, int], str]] = {
     "objecttype": lambda catalog, type_id: catalog.types[type_id].name,
@@ -52,7 +61,17 @@ _BY_TYPE: Mapping[str, Callable[[Catalog, int], str]] = {
     "objectschema": lambda catalog, type_id: catalog.types[type_id].schema_name,
     "objectschemaid": lambda catalog, type_id: str(catalog.types[type_id].schema_id),
 }
+_NUMBERED = {"objectid", "key"}
 _LABELS = {"label", "name"}
+
+
+@dataclass(frozen=True, slots=True)
+class Equality:
+    """That attributes of one name have the text of a placeholder, which is told by its number; `is_same`: its case."""
+
+    attribute_ids: frozenset[int]
+    placeholder: int
+    is_same: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +79,7 @@ class Lookup:
     """The SQL of a query. `join` is the equality that it is joined by, `dynamic` what else asks for placeholders.
 
     `terms` are the values of an array that the join compares, as `c.term`; "": it compares no array. `types` are the
-    object types that may be found at all.
+    object types that may be found at all. `equalities` are those of single values that hold for all that is found.
     """
 
     types: Sequence[int]
@@ -69,20 +88,16 @@ class Lookup:
     fixed: Sequence[str]
     dynamic: Sequence[str]
     parameters: Mapping[str, Any]
-    has_parts: bool
-    """Asks for parts of texts, which an equal text is as well."""
+    equalities: Sequence[Equality]
 
 
-def compile_query(reference: Reference, catalog: Catalog, *, is_exact: bool = False) -> Lookup:
-    """`is_exact`: what asks for a part of a text asks for the whole text instead.
-
-    Raises AqlError for a query that cannot be read, or not answered here: references are followed by none, and
-    functions are no values.
-    """
-    query = parse_aql(reference.query, placeholders=True)
-    compiler = _Compiler(reference, catalog, is_exact=is_exact)
-    parts = query.condition.parts if isinstance(query.condition, And) else [query.condition]
-    return compiler.compile([part for part in parts if part is not None])
+def compile_query(reference: Reference, catalog: Catalog, match: Match = Match.SAID) -> Lookup:
+    """Raises AqlError for a query that cannot be read, or not answered here: functions are no values."""
+    condition = parse_aql(reference.query, placeholders=True).condition
+    refuse_unanswerable(condition)
+    compiler = _Compiler(reference, catalog)
+    parts = condition.parts if isinstance(condition, And) else [condition]
+    return compiler.compile([strengthened(part, match) for part in parts if part is not None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +110,11 @@ class _Subject:
 
 
 class _Compiler:
-    def __init__(self, reference: Reference, catalog: Catalog, *, is_exact: bool) -> None:
+    def __init__(self, reference: Reference, catalog: Catalog) -> None:
         self._reference = reference
         self._catalog = catalog
-        self._is_exact = is_exact
         self._types = catalog.family(reference.target_type_id)
         self._parameters: dict[str, Any] = {}
-        self._has_parts = False
 
     def compile(self, parts: Sequence[Condition]) -> Lookup:
         join, terms, others = "", "", list(parts)
@@ -111,23 +124,34 @@ class _Compiler:
                 join, terms = found
                 others.remove(part)
                 break
-        fixed = [self._condition(part) for part in others if not _has_placeholder(part)]
-        dynamic = [self._condition(part) for part in others if _has_placeholder(part)]
-        return Lookup(self._types, join, terms, fixed, dynamic, self._parameters, self._has_parts)
+        fixed = [self._condition(part) for part in others if not has_placeholder(part)]
+        dynamic = [self._condition(part) for part in others if has_placeholder(part)]
+        equalities = [each for each in map(self._equality, parts) if each is not None]
+        return Lookup(self._types, join, terms, fixed, dynamic, self._parameters, equalities)
 
     def _join(self, part: Condition) -> tuple[str, str] | None:
         """The equality of a comparison that asks for one placeholder, and the terms that it compares."""
         if not isinstance(part, Comparison) or len(part.values) != 1 or not isinstance(part.values[0], Placeholder):
             return None
-        operator = self._operator(part)
-        if operator not in _EQUALITIES or _keyword(part) in _BY_TYPE:
+        if part.operator not in EQUALITIES or _keyword(part) in _BY_TYPE:
             return None
         subject = self._subject(part)
         value = self._value(part, part.values[0])
         if subject.is_array:
             element = replace(subject, text="c.term", is_array=False)
-            return _equal(element, value, is_same=operator is Operator.SAME), subject.text
-        return _equal(subject, value, is_same=operator is Operator.SAME), ""
+            return _equal(element, value, is_same=part.operator is Operator.SAME), subject.text
+        return _equal(subject, value, is_same=part.operator is Operator.SAME), ""
+
+    def _equality(self, part: Condition) -> Equality | None:
+        """Of single texts; of numbers one may be written in many ways."""
+        match part:
+            case Comparison((name,), operator, (Placeholder(locator),)) if operator in EQUALITIES:
+                attributes = [] if name.lower() in _NUMBERED else self._catalog.named(name, self._types)
+                if attributes and not any(each.is_array or each.type in NUMBERS for each in attributes):
+                    ids = frozenset(each.attribute_id for each in attributes)
+                    number = self._reference.placeholders.index(locator)
+                    return Equality(ids, number, operator is Operator.SAME)
+        return None
 
     def _condition(self, condition: Condition) -> str:
         match condition:
@@ -140,10 +164,10 @@ class _Compiler:
             case Not(part):
                 return f"NOT COALESCE({self._condition(part)}, false)"
             case Having():
-                raise AqlError("The query of a reference cannot ask for references (HAVING).", 0, UNSUPPORTED)
+                raise cannot_follow(condition)
 
     def _comparison(self, comparison: Comparison) -> str:
-        operator = self._operator(comparison)
+        operator = comparison.operator
         if operator in _NEGATED:
             positive = replace(comparison, operator=_NEGATED[operator])
             return f"NOT COALESCE({self._comparison(positive)}, false)"
@@ -158,13 +182,6 @@ class _Compiler:
             one_of = " OR ".join(_compare(element, operator, value) for value in values)
             return f"EXISTS (SELECT FROM ({subject.text}) x(term) WHERE {one_of})"
         return f"({' OR '.join(_compare(subject, operator, value) for value in values)})"
-
-    def _operator(self, comparison: Comparison) -> Operator:
-        operator = comparison.operator
-        if operator in _PARTS and _has_placeholder(comparison):
-            self._has_parts = True
-            return Operator.EQUAL if self._is_exact else operator
-        return operator
 
     def _type_comparison(self, comparison: Comparison) -> str:
         """Of what all objects of a type have in common: decided here, and said as the types that fit."""
@@ -188,9 +205,7 @@ class _Compiler:
 
     def _subject(self, comparison: Comparison) -> _Subject:
         keyword = _keyword(comparison)
-        if len(comparison.path) > 1:
-            raise self._unsupported(comparison)
-        if keyword in {"objectid", "key"}:
+        if keyword in _NUMBERED:
             keys = " ".join(
                 f"WHEN {each} THEN CAST({self._parameter(self._catalog.types[each].schema_key)} AS text)"
                 for each in self._types
@@ -237,17 +252,6 @@ class _Compiler:
 
 def _keyword(comparison: Comparison) -> str:
     return comparison.path[0].lower() if len(comparison.path) == 1 else ""
-
-
-def _has_placeholder(condition: Condition) -> bool:
-    match condition:
-        case Comparison():
-            return any(isinstance(each, Placeholder) for each in condition.values)
-        case And(parts) | Or(parts):
-            return any(map(_has_placeholder, parts))
-        case Not(part):
-            return _has_placeholder(part)
-    return False
 
 
 def _equal(subject: _Subject, value: str, *, is_same: bool = False) -> str:

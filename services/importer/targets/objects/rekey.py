@@ -1,50 +1,42 @@
 """New keys for the objects of a type, when a mapping comes to tell them apart by other identifiers.
 
 Keys are made here and not in SQL, because the parser child makes those of its objects in the same way; which is why
-every object of the type goes through this process once. It happens when somebody has changed a mapping, and then once.
+every object of the type goes through this process once. It happens when somebody has changed the mapping of the one
+source that has the type, and then once. Where another source tells its objects apart otherwise, the run fails instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from psycopg import AsyncConnection as PsycopgConnection
 
+from services.importer.engine.failures import ImportFailure
 from services.importer.engine.statements import Statements
 from services.importer.targets.objects.catalog import Catalog
+from services.importer.targets.objects.identities import Identity, foreign_identities, identities, own_words, told
 from services.importer.targets.objects.keys import key_of
 from services.importer.targets.objects.plan import ObjectPlan
 
 ROWS_AT_ONCE = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What keys are made of: attributes, ascending."""
-
-    identifiers: tuple[int, ...]
-    ignores_case: bool
-
-
-def identities(plan: ObjectPlan) -> Mapping[int, Identity]:
-    """By type."""
-    return {each.type_id: Identity(tuple(sorted(each.identifiers)), each.ignores_case) for each in plan.types}
-
-
-async def rekey_changed(sql: Statements, plan: ObjectPlan, catalog: Catalog) -> int:
+async def rekey_changed(sql: Statements, plan: ObjectPlan, catalog: Catalog) -> tuple[Catalog, int]:
     """Gives the types of the mapping its identifiers, and their objects new keys where those are others.
 
-    Answers how many objects have lost their key because an older one has the same.
+    Answers the catalog as it is now, and how many objects have lost their key because an older one has the same. Raises
+    ImportFailure IDENTIFIERS_DIFFER where another source tells the objects of such a type apart otherwise.
     """
+    changed = {type_id: wanted for type_id, wanted in identities(plan).items() if _stored(catalog, type_id) != wanted}
+    known = {type_id: wanted for type_id, wanted in changed.items() if catalog.types[type_id].identifiers}
+    if known:
+        await _refuse_shared(sql, plan, known)
     lost = 0
-    for type_id, wanted in identities(plan).items():
-        stored = catalog.types[type_id]
-        if Identity(stored.identifiers, stored.ignores_case) == wanted:
-            continue
-        if stored.identifiers:
-            lost += await rekey(sql, type_id, wanted)
+    for type_id, wanted in changed.items():
+        # Also of a type that no source has had: people may have made objects of it.
+        lost += await rekey(sql, type_id, wanted)
         await sql.run(
             "UPDATE object_types SET identifiers = :identifiers, ignores_case = :ignores_case, updated_at = now() "
             "WHERE tenant_id = :tenant AND object_type_id = :type_id",
@@ -52,7 +44,27 @@ async def rekey_changed(sql: Statements, plan: ObjectPlan, catalog: Catalog) -> 
             identifiers=list(wanted.identifiers),
             ignores_case=wanted.ignores_case,
         )
-    return lost
+    types = {
+        type_id: replace(catalog.types[type_id], identifiers=each.identifiers, ignores_case=each.ignores_case)
+        for type_id, each in changed.items()
+    }
+    return replace(catalog, types={**catalog.types, **types}), lost
+
+
+def _stored(catalog: Catalog, type_id: int) -> Identity:
+    type_ = catalog.types[type_id]
+    return Identity(type_.identifiers, type_.ignores_case)
+
+
+async def _refuse_shared(sql: Statements, plan: ObjectPlan, changed: Mapping[int, Identity]) -> None:
+    for each in await foreign_identities(sql, changed):
+        if each.identity != changed[each.type_id]:
+            type_ = next(one for one in plan.types if one.type_id == each.type_id)
+            raise ImportFailure(
+                "IDENTIFIERS_DIFFER",
+                f'The import source "{each.source_name[:60]}" tells objects of "{type_.name}" apart by '
+                f"{told(each.names, each.identity)}, and this run by {own_words(type_)}.",
+            )
 
 
 async def rekey(sql: Statements, type_id: int, identity: Identity) -> int:

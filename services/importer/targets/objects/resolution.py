@@ -2,17 +2,25 @@
 
 Many objects ask for the same few others, so each question is answered once, by a join (queries.py). Objects that are
 there are found, and those of the same run.
+
+A single reference leads to the oldest of those that are most like what is said: of exactly this text, or else in
+another case, or else with it as a part. What is said exactly, an index finds where the questions are few
+(key_lookups.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dialects.assets.aql_tree import AqlError
 from services.importer.engine.statements import Statements
 from services.importer.targets.objects import unanswered
+from services.importer.targets.objects.answers import collect
 from services.importer.targets.objects.catalog import Catalog
+from services.importer.targets.objects.key_lookups import MOST_KEYS, Narrowed, keyed_types, narrow
+from services.importer.targets.objects.matches import Match
 from services.importer.targets.objects.merge import DOCUMENT
 from services.importer.targets.objects.plan import ANY_NUMBER, AttributePlan, ObjectPlan, Reference
 from services.importer.targets.objects.queries import Lookup, compile_query
@@ -22,6 +30,11 @@ from services.importer.targets.objects.unanswered import Caution
 MOST_PAIRS = 20_000_000
 # Of one attribute of one object.
 MOST_TARGETS = 1_000
+_WAITING = """
+    SELECT q.values FROM merge_questions q
+    WHERE q.object_type_id = :type_id AND q.attribute_id = :attribute_id
+      AND NOT EXISTS (SELECT FROM merge_found f WHERE f.question = q.question)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +57,21 @@ async def resolve(sql: Statements, plan: ObjectPlan, catalog: Catalog, staged_ty
     if asked:
         for type_id, attribute, reference in _referring(plan):
             cautions += await _answer(sql, type_id, attribute, reference, catalog, staged_types)
-    await _collect(sql)
+    await collect(sql)
     not_found = await unanswered.count_not_found(sql) if asked else {}
     if not_found:
         cautions.append(await unanswered.tell_not_found(sql, catalog, sum(not_found.values())))
     if asked:
         cautions += await unanswered.tell_ambiguous(sql)
     return Resolved(not_found, cautions)
+
+
+async def forget(sql: Statements) -> None:
+    """Drops what `resolve` has left, so that it can be done again."""
+    await sql.run(
+        "DROP TABLE IF EXISTS merge_shapes, merge_wanted, merge_questions, merge_found, merge_unanswered, "
+        "merge_filled, merge_answers, merge_targets"
+    )
 
 
 def _referring(plan: ObjectPlan) -> list[tuple[int, AttributePlan, Reference]]:
@@ -114,26 +135,33 @@ async def _answer(
 ) -> list[Caution]:
     """Adds to merge_found(question, target_id, hits) what the questions of one attribute find."""
     try:
-        lookup = compile_query(reference, catalog)
-        exact = compile_query(reference, catalog, is_exact=True)
+        said, whole, same = (
+            compile_query(reference, catalog, match) for match in (Match.SAID, Match.WHOLE, Match.SAME)
+        )
     except AqlError as error:
         return [("REFERENCE_QUERY_OUTDATED", f'The query of "{attribute.name}" cannot be answered: {error.message}', 1)]
-    asking = _Asking(sql, type_id, attribute, candidates(lookup.types, staged_types))
-    if lookup.join:
-        await asking.join(lookup)
+    asking = _Asking(sql, type_id, attribute, catalog, staged_types)
+    if not attribute.is_array:
+        for each in (same, whole):
+            if each.join and each.join != said.join:
+                await asking.join(each)
+                if not await asking.is_waiting():
+                    return []
+    if said.join:
+        await asking.join(said)
         return []
-    if exact.join and not attribute.is_array:
-        # An object of exactly this name is meant rather than an older one whose name only has it in it.
-        await asking.join(exact)
-    return await asking.scan(lookup, exact, reference)
+    return await asking.scan(said, whole, reference)
 
 
 class _Asking:
     """The questions of one attribute, and the objects among which their answers are."""
 
-    def __init__(self, sql: Statements, type_id: int, attribute: AttributePlan, candidates: str) -> None:
+    def __init__(
+        self, sql: Statements, type_id: int, attribute: AttributePlan, catalog: Catalog, staged_types: Sequence[int]
+    ) -> None:
         self._sql = sql
-        self._candidates = candidates
+        self._catalog = catalog
+        self._staged_types = staged_types
         self._place = {"type_id": type_id, "attribute_id": attribute.attribute_id}
         # Of several, a single reference takes the oldest.
         self._is_single = not attribute.is_array
@@ -141,34 +169,46 @@ class _Asking:
 
     async def join(self, lookup: Lookup) -> None:
         """Each question with the objects that have its value."""
+        narrowed = await self._narrowed(lookup)
+        found = candidates(lookup.types, self._staged_types, narrowed.conditions)
         terms = f", LATERAL ({lookup.terms}) e(term)" if lookup.terms else ""
         columns = "c.*, e.term" if terms else "c.*"
-        rows = f"SELECT {columns} FROM ({self._candidates}) c {terms} {_where(lookup.fixed)}"  # noqa: S608  (as below)
-        await self._insert(f"JOIN ({rows}) c ON {lookup.join}", lookup)
+        rows = f"SELECT {columns} FROM ({found}) c {terms} {_where(lookup.fixed)}"  # noqa: S608  (as below)
+        await self._insert(f"JOIN ({rows}) c ON {lookup.join}", lookup, narrowed.parameters)
 
-    async def scan(self, lookup: Lookup, exact: Lookup, reference: Reference) -> list[Caution]:
+    async def is_waiting(self) -> bool:
+        """Whether a question has no answer yet."""
+        return bool(await self._sql.count(f"SELECT count(*) FROM ({_WAITING} LIMIT 1) q", **self._place))  # noqa: S608
+
+    async def _narrowed(self, lookup: Lookup) -> Narrowed:
+        """Which of the stored objects are looked at: all of the types, unless keys say which."""
+        keyed = keyed_types(lookup, self._catalog)
+        if keyed:
+            found = await self._sql.run(f"{_WAITING} LIMIT {MOST_KEYS + 1}", **self._place)
+            questions = list(found.scalars())
+            if len(questions) <= MOST_KEYS:
+                return narrow(lookup, keyed, questions)
+        return Narrowed(["t.object_type_id = ANY(:targets)"], {})
+
+    async def scan(self, lookup: Lookup, whole: Lookup, reference: Reference) -> list[Caution]:
         """Every question that has no answer yet with every object, unless that takes too long."""
         parameters = dict(lookup.parameters) | {"targets": list(lookup.types)}
-        rows = f"SELECT c.* FROM ({self._candidates}) c {_where(lookup.fixed)}"  # noqa: S608  (as below)
+        everything = candidates(lookup.types, self._staged_types, ["t.object_type_id = ANY(:targets)"])
+        rows = f"SELECT c.* FROM ({everything}) c {_where(lookup.fixed)}"  # noqa: S608  (as below)
         found = await self._sql.table("merge_candidates", rows, **parameters)
-        questions = await self._sql.count(
-            "SELECT count(*) FROM merge_questions q "
-            "WHERE q.object_type_id = :type_id AND q.attribute_id = :attribute_id "
-            "AND NOT EXISTS (SELECT FROM merge_found f WHERE f.question = q.question)",
-            **self._place,
-        )
+        questions = await self._sql.count(f"SELECT count(*) FROM ({_WAITING}) q", **self._place)  # noqa: S608
         is_small = found * questions <= MOST_PAIRS
         if is_small:
             await self._insert("CROSS JOIN merge_candidates c", lookup)
         await self._sql.run("DROP TABLE merge_candidates")
         if is_small:
             return []
-        if exact.join:
-            await self.join(exact)
+        if whole.join:
+            await self.join(whole)
         told = f'"{reference.query}" would compare {questions} values with {found} objects; parts were not looked for.'
         return [("REFERENCE_QUERY_TOO_WIDE", f'The query of "{self._name}" {told}', questions)]
 
-    async def _insert(self, source: str, lookup: Lookup) -> None:
+    async def _insert(self, source: str, lookup: Lookup, parameters: Mapping[str, Any] | None = None) -> None:
         conditions = [
             "q.object_type_id = :type_id",
             "q.attribute_id = :attribute_id",
@@ -183,23 +223,34 @@ class _Asking:
             SELECT q.question, {target} FROM merge_questions q {source} {_where(conditions)} GROUP BY {grouping}
             """,  # noqa: S608  (made of constants, ids and names of parameters)
             **lookup.parameters,
+            **(parameters or {}),
             **self._place,
             targets=list(lookup.types),
         )
 
 
-def candidates(types: Sequence[int], staged_types: Sequence[int]) -> str:
-    """The objects of these types as they will be, but for their references: `:targets` are the types."""
-    stored = """
+def candidates(types: Sequence[int], staged_types: Sequence[int], stored: Sequence[str]) -> str:
+    """The objects of these types as they will be, but for their references: `:targets` are the types.
+
+    Of those that are there, the ones that fulfil one of the conditions `stored`.
+    """
+    is_staged = bool(set(types) & set(staged_types))
+    unchanged = """
+        AND NOT EXISTS (SELECT FROM merge_objects m
+                        WHERE m.object_id = t.object_id AND m.is_known AND NOT m.is_rejected)
+    """
+    there = " UNION ALL ".join(
+        f"""
         SELECT t.object_id, t.object_type_id, t.label, t.document
         FROM objects t
-        WHERE t.tenant_id = :tenant AND t.object_type_id = ANY(:targets) AND t.document IS NOT NULL
-    """
-    if not set(types) & set(staged_types):
-        return stored
+        WHERE t.tenant_id = :tenant AND {each} AND t.document IS NOT NULL {unchanged if is_staged else ""}
+        """  # noqa: S608
+        for each in stored
+    )
+    if not is_staged:
+        return there
     return f"""
-        {stored} AND NOT EXISTS (SELECT FROM merge_objects m
-                                 WHERE m.object_id = t.object_id AND m.is_known AND NOT m.is_rejected)
+        {there}
         UNION ALL
         SELECT m.object_id, m.object_type_id, COALESCE(NULLIF(s.label, ''), t.label), {DOCUMENT}
         FROM merge_objects m
@@ -211,43 +262,3 @@ def candidates(types: Sequence[int], staged_types: Sequence[int]) -> str:
 
 def _where(conditions: Sequence[str]) -> str:
     return f"WHERE {' AND '.join(conditions)}" if conditions else ""
-
-
-async def _collect(sql: Statements) -> None:
-    await sql.run("ANALYZE merge_found")
-    await sql.table(
-        "merge_filled",
-        """
-        SELECT g.asked, g.attribute_id, p.most, p.empties, p.allowed,
-               (array_agg(g.target_id ORDER BY g.place, g.target_id) FILTER (WHERE g.target_id IS NOT NULL))
-                   [1:p.allowed] AS targets,
-               count(g.target_id) AS hits
-        FROM (SELECT w.asked, w.object_type_id, w.attribute_id, f.target_id, min(w.place) AS place
-              FROM merge_wanted w
-              JOIN merge_questions q ON q.object_type_id = w.object_type_id AND q.attribute_id = w.attribute_id
-                                    AND q.said = w.said
-              LEFT JOIN merge_found f ON f.question = q.question
-              GROUP BY 1, 2, 3, 4) g
-        JOIN merge_shapes p ON p.object_type_id = g.object_type_id AND p.attribute_id = g.attribute_id
-        GROUP BY g.asked, g.attribute_id, p.most, p.empties, p.allowed
-        """,
-    )
-    await sql.table(
-        "merge_answers",
-        """
-        SELECT asked, bool_or(targets IS NOT NULL) AS has_targets,
-               COALESCE(jsonb_object_agg(attribute_id, CASE WHEN most = 1 THEN to_jsonb(targets[1])
-                                                            ELSE to_jsonb(targets) END)
-                            FILTER (WHERE targets IS NOT NULL), '{{}}') AS document,
-               COALESCE(array_agg(attribute_id::text) FILTER (WHERE targets IS NULL AND empties), '{{}}') AS emptied,
-               ',' || string_agg(format('"%s":%s', attribute_id, CASE WHEN most = 1 THEN to_jsonb(targets[1])
-                                                                      ELSE to_jsonb(targets) END), ',')
-                          FILTER (WHERE targets IS NOT NULL) || '}}' AS members
-        FROM merge_filled GROUP BY asked
-        """,
-    )
-    await sql.table(
-        "merge_targets",
-        "SELECT asked, attribute_id, unnest(CASE WHEN most = 1 THEN targets[1:1] ELSE targets END) AS target_id "
-        "FROM merge_filled WHERE targets IS NOT NULL",
-    )

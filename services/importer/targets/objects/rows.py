@@ -11,7 +11,7 @@ from sqlalchemy import Table
 from schema import staging
 from services.importer.engine.frames import Rejected
 from services.importer.engine.target import Job, Tally
-from services.importer.targets.objects.counters import BY_REASON, NO_TYPE, Counter, count
+from services.importer.targets.objects.counters import BY_REASON, NO_TYPE, Counter, count, tell
 from services.importer.targets.objects.records import Caution, Lookup, ObjectRecord, Remark, Skipped, SkipReason
 
 SLICE = 0
@@ -77,8 +77,10 @@ class ObjectsStager:
         return self._lookups[lookups]
 
     def reject(self, rejected: Rejected) -> None:
-        """Counts it for every type that it would have become."""
+        """Counts it for every type that it would have become, and keeps what was wrong."""
+        message = f"{rejected.field}: {rejected.message}" if rejected.field else rejected.message
         counter = BY_REASON[SkipReason(rejected.code)] if rejected.code in _REASONS else Counter.ERRORS
         for type_id in rejected.types or (NO_TYPE,):
             count(self._tally, type_id, Counter.ENTRIES)
             count(self._tally, type_id, counter)
+            tell(self._tally, type_id, rejected.code, message)

@@ -18,17 +18,18 @@ from services.importer.engine.undo_kinds import UndoKind
 from services.importer.model import TargetName
 from services.importer.targets.objects import merge, references, unique
 from services.importer.targets.objects.catalog import Catalog, load
-from services.importer.targets.objects.counters import Counter, count
+from services.importer.targets.objects.counters import Counter, count, tell
 from services.importer.targets.objects.merge import INSERTED, REJECTED, UNCHANGED, UPDATED, Staged
 from services.importer.targets.objects.missing import Missing, treat_missing, unjudged_types
 from services.importer.targets.objects.options import MOST_OPTIONS, add_options
 from services.importer.targets.objects.plan import ObjectPlan
 from services.importer.targets.objects.records import ObjectsRecord
 from services.importer.targets.objects.rekey import rekey_changed
-from services.importer.targets.objects.resolution import resolve
+from services.importer.targets.objects.resolution import Resolved, forget, resolve
 from services.importer.targets.objects.rows import ObjectsStager
 from services.importer.targets.objects.stored_plan import stored_plan
 from services.importer.targets.objects.undo import UNDO_KINDS, release
+from services.importer.targets.objects.unique import Unique
 
 Cautions = list[tuple[str, str, int]]
 
@@ -95,16 +96,16 @@ class _Merge:
         sql, plan = self._sql, self._plan
         await step("comparing objects")
         staged = await merge.begin(sql)
-        catalog = await self._catalog()
-        await self._rekey(catalog)
+        catalog = await self._rekey(await self._catalog())
         # What is rejected from here on is there all the same.
         unjudged = unjudged_types(plan, self._tally)
         for type_id, rows in (await merge.leave_last(sql)).items():
             count(self._tally, type_id, Counter.DUPLICATES, rows)
         has_known = await merge.give_ids(sql, staged)
-        rejected = await self._reject(catalog, staged)
         await step("finding references")
-        await self._resolve(catalog, staged)
+        claimed = unique.unique_attributes(plan, catalog)
+        await self._settle(catalog, staged, claimed)
+        rejected = await self._tell_rejected(catalog, staged, claimed) if claimed.attributes else 0
         await step("changing objects")
         if has_known:
             await merge.compare(sql, plan)
@@ -126,35 +127,44 @@ class _Merge:
             raise ImportFailure("OBJECT_TYPE_MISSING", "An object type of the mapping is not there any more.")
         return catalog
 
-    async def _rekey(self, catalog: Catalog) -> None:
-        lost = await rekey_changed(self._sql, self._plan, catalog)
+    async def _rekey(self, catalog: Catalog) -> Catalog:
+        catalog, lost = await rekey_changed(self._sql, self._plan, catalog)
         if lost:
             told = "An object is not found any more by its new identifiers, which an older one has as well."
             self._cautions.append(("IDENTIFIER_NOT_UNIQUE", told, lost))
+        return catalog
 
-    async def _reject(self, catalog: Catalog, staged: Staged) -> int:
-        """Objects whose values are taken; answers how many items nothing else has come of."""
-        attributes = unique.unique_attributes(self._plan, catalog)
-        if not attributes:
-            return 0
-        rejected = await unique.reject_repeated(self._sql, attributes, catalog)
+    async def _settle(self, catalog: Catalog, staged: Staged, claimed: Unique) -> None:
+        """What the objects refer to, and which of them are rejected because others have their values."""
+        resolved = Resolved({}, ())
+
+        async def again() -> None:
+            nonlocal resolved
+            await forget(self._sql)
+            resolved = await resolve(self._sql, self._plan, catalog, list(staged.types))
+
+        await unique.settle(self._sql, claimed, catalog, again)
+        for type_id, number in resolved.not_found.items():
+            count(self._tally, type_id, Counter.NOT_FOUND, number)
+        self._cautions += resolved.cautions
+
+    async def _tell_rejected(self, catalog: Catalog, staged: Staged, claimed: Unique) -> int:
+        """Answers how many items nothing has come of."""
+        rejected = await unique.rejected_by_type(self._sql)
         for type_id, rows in rejected.items():
             count(self._tally, type_id, Counter.ERRORS, rows)
         if not rejected:
             return 0
-        names = json.dumps({str(each): catalog.attributes[each].name for each in attributes})
+        for type_id, attribute_id in await unique.contested(self._sql):
+            name = catalog.attributes[attribute_id].name
+            tell(self._tally, type_id, "VALUE_NOT_UNIQUE", f"{name}: {unique.NOT_UNIQUE}")
+        names = json.dumps({str(each): catalog.attributes[each].name for each in claimed.attributes})
         query = unique.errors_of_rejected(has_siblings=staged.has_siblings)
-        items = await reject_staged(self._sql, self._import_id, query, names=names)
+        items = await reject_staged(self._sql, self._import_id, query, names=names, references=list(claimed.references))
         if items < sum(rejected.values()):
             told = "An object of an item was rejected because another has its value; others of the item were imported."
             self._cautions.append(("VALUE_NOT_UNIQUE", told, sum(rejected.values()) - items))
         return items
-
-    async def _resolve(self, catalog: Catalog, staged: Staged) -> None:
-        resolved = await resolve(self._sql, self._plan, catalog, list(staged.types))
-        for type_id, number in resolved.not_found.items():
-            count(self._tally, type_id, Counter.NOT_FOUND, number)
-        self._cautions += resolved.cautions
 
     def _tell_missing(self, missing: Missing, catalog: Catalog, unjudged: Sequence[int]) -> None:
         for counter, by_type in (

@@ -2,61 +2,120 @@
 
 An object that has a value stays as it is; of several new ones the first in the source has it. What is left over is
 rejected: a new object is not made, one that is there stays as it was, and so keeps its old values, which others may
-have wanted. So it is asked again until nothing more is rejected. References are not looked at: two objects may not be
-told to refer to different ones before those are found.
+have wanted. So it is asked again until nothing more is rejected.
+
+A reference has its values once it is resolved, and what it leads to may be an object that is rejected then. So all
+references are resolved again after each such rejection (`settle`); what is rejected stays so, and this comes to an end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+from services.importer.engine.failures import ImportFailure
 from services.importer.engine.statements import Statements
 from services.importer.targets.objects.catalog import REFERENCE, Catalog
-from services.importer.targets.objects.merge import DOCUMENT
+from services.importer.targets.objects.merge import DOCUMENT, WHOLE_DOCUMENT
 from services.importer.targets.objects.plan import ObjectPlan
 
 # Where each rejection brings another, it is decided more coarsely after so many.
 ROUNDS = 10
 
+NOT_UNIQUE = "Another object has this value, which each may have only once."
+
 # Who has a value: somebody who stays as it is; whoever had it before; then the first.
 _STAYS, _HAD, _NEW = 0, 1, 2
 
 
-def unique_attributes(plan: ObjectPlan, catalog: Catalog) -> list[int]:
-    """Those that the mapping fills, ascending."""
+Resolve = Callable[[], Awaitable[None]]
+"""Resolves all references, again if that was done before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """Unique attributes that the mapping fills, ascending; those that refer to objects by themselves."""
+
+    values: Sequence[int]
+    references: Sequence[int]
+
+    @property
+    def attributes(self) -> Sequence[int]:
+        """All of them."""
+        return (*self.values, *self.references)
+
+
+def unique_attributes(plan: ObjectPlan, catalog: Catalog) -> Unique:
+    """What is unique in this mapping."""
     mapped = {each.attribute_id for type_ in plan.types for each in type_.attributes}
-    return sorted(
-        each.attribute_id
-        for each in catalog.attributes.values()
-        if each.is_unique and each.type != REFERENCE and each.attribute_id in mapped
-    )
+    found = sorted(each.attribute_id for each in catalog.attributes.values() if each.is_unique)
+    found = [each for each in found if each in mapped]
+    referring = {each for each in found if catalog.attributes[each].type == REFERENCE}
+    return Unique([each for each in found if each not in referring], sorted(referring))
 
 
-async def reject_repeated(sql: Statements, attributes: Sequence[int], catalog: Catalog) -> Mapping[int, int]:
-    """Marks rows of merge_objects as rejected, and leaves merge_rejected(source, attribute_id, value) of them.
+async def settle(sql: Statements, unique: Unique, catalog: Catalog, resolve: Resolve) -> None:
+    """Resolves the references, and rejects rows of merge_objects until no value is there twice.
 
-    Answers how many there are, by type.
+    Leaves merge_rejected(source, attribute_id, value, place), where anything is unique. Raises ImportFailure where that
+    does not come to an end.
     """
-    await sql.run(
-        "CREATE TEMPORARY TABLE merge_rejected (source tid, attribute_id int, value text, place bigint) ON COMMIT DROP"
-    )
-    for each in attributes:
-        await _find_values(sql, each, catalog)
-    for _ in range(ROUNDS):
-        if not sum([await _reject(sql, each) for each in attributes]):
+    if unique.attributes:
+        await sql.run(
+            "CREATE TEMPORARY TABLE merge_rejected (source tid, attribute_id int, value text, place bigint) "
+            "ON COMMIT DROP"
+        )
+    for each in unique.attributes:
+        await _find_stored(sql, each, catalog)
+    for each in unique.values:
+        await _find_wanted(sql, each, catalog, DOCUMENT)
+    await _reject_repeated(sql, unique.values)
+    await resolve()
+    for _ in range(ROUNDS if unique.references else 0):
+        for each in unique.references:
+            await sql.run(f"DROP TABLE IF EXISTS merge_wanted_{each}")
+            await _find_wanted(sql, each, catalog, WHOLE_DOCUMENT)
+        if not await _reject_repeated(sql, unique.attributes):
             break
+        await resolve()
     else:
-        for each in attributes:
-            await _reject_takers(sql, each)
-        for each in attributes:
-            await _reject(sql, each)
+        if unique.references:
+            told = "Too many objects want the references of others, which each may have only once."
+            raise ImportFailure("REFERENCES_CONTESTED", told)
+
+
+async def rejected_by_type(sql: Statements) -> Mapping[int, int]:
+    """How many objects were rejected."""
     found = await sql.run("SELECT object_type_id, count(*) AS rows FROM merge_objects WHERE is_rejected GROUP BY 1")
     return {row.object_type_id: row.rows for row in found}
 
 
-async def _find_values(sql: Statements, attribute_id: int, catalog: Catalog) -> None:
-    """Leaves the values that staged objects will have, that they had, and that all other objects have."""
-    types = catalog.owners(attribute_id)
+async def contested(sql: Statements) -> Sequence[tuple[int, int]]:
+    """The types of rejected objects, and the attributes that they were rejected for."""
+    found = await sql.run(
+        "SELECT DISTINCT m.object_type_id, r.attribute_id FROM merge_rejected r "
+        "JOIN merge_objects m ON m.source = r.source ORDER BY 1, 2"
+    )
+    return [(row.object_type_id, row.attribute_id) for row in found]
+
+
+async def _reject_repeated(sql: Statements, attributes: Sequence[int]) -> int:
+    """Answers how many were rejected now."""
+    rejected = 0
+    for _ in range(ROUNDS):
+        more = sum([await _reject(sql, each) for each in attributes])
+        rejected += more
+        if not more:
+            return rejected
+    for each in attributes:
+        rejected += await _reject_takers(sql, each)
+    for each in attributes:
+        rejected += await _reject(sql, each)
+    return rejected
+
+
+async def _find_wanted(sql: Statements, attribute_id: int, catalog: Catalog, document: str) -> None:
+    """Leaves the values that staged objects will have."""
     await sql.table(
         f"merge_wanted_{attribute_id}",
         f"""
@@ -64,11 +123,16 @@ async def _find_values(sql: Statements, attribute_id: int, catalog: Catalog) -> 
         FROM merge_objects m
         JOIN {{staged}} s ON s.ctid = m.source
         LEFT JOIN objects t ON t.tenant_id = :tenant AND t.object_id = m.object_id AND m.is_known
-        CROSS JOIN LATERAL {_values(f"{DOCUMENT}->'{attribute_id}'")} v(value)
+        {"LEFT JOIN merge_answers f ON f.asked = m.asked" if document == WHOLE_DOCUMENT else ""}
+        CROSS JOIN LATERAL {_values(f"({document})->'{attribute_id}'")} v(value)
         WHERE m.object_type_id = ANY(:types) AND v.value IS NOT NULL
         """,  # noqa: S608  (ids and constants)
-        types=types,
+        types=catalog.owners(attribute_id),
     )
+
+
+async def _find_stored(sql: Statements, attribute_id: int, catalog: Catalog) -> None:
+    """Leaves the values that objects have, with the staged row of those that the run has too."""
     await sql.table(
         f"merge_had_{attribute_id}",
         f"""
@@ -78,7 +142,7 @@ async def _find_values(sql: Statements, attribute_id: int, catalog: Catalog) -> 
         CROSS JOIN LATERAL {_values(f"t.document->'{attribute_id}'")} v(value)
         WHERE t.tenant_id = :tenant AND t.object_type_id = ANY(:types) AND v.value IS NOT NULL
         """,  # noqa: S608
-        types=types,
+        types=catalog.owners(attribute_id),
     )
 
 
@@ -141,7 +205,10 @@ async def _mark(sql: Statements, attribute_id: int, query: str) -> int:
 
 
 def errors_of_rejected(*, has_siblings: bool) -> str:
-    """The query of the row errors: one for each item of which nothing else has come. `:names` are of attributes."""
+    """The query of the row errors: one for each item of which nothing else has come. `:names` are of attributes.
+
+    Of what `:references` would have led to, the value is the label.
+    """
     alone = (
         "AND NOT EXISTS (SELECT FROM merge_objects o WHERE o.ordinal = m.ordinal AND NOT o.is_rejected)"
         if has_siblings
@@ -150,10 +217,14 @@ def errors_of_rejected(*, has_siblings: bool) -> str:
     return f"""
         SELECT DISTINCT ON (m.ordinal) m.ordinal, CASE WHEN s.line > 0 THEN 'line ' || s.line ELSE '' END AS position,
                COALESCE(CAST(:names AS jsonb)->>r.attribute_id::text, '') AS field, 'VALUE_NOT_UNIQUE' AS code,
-               'Another object has this value, which each may have only once.' AS message, left(r.value, 200) AS value
+               '{NOT_UNIQUE}' AS message, left(COALESCE(NULLIF(z.label, ''), x.label, r.value), 200) AS value
         FROM merge_objects m
         JOIN {{staged}} s ON s.ctid = m.source
-        JOIN merge_rejected r ON r.source = m.source
+        JOIN (SELECT r.*, CASE WHEN r.attribute_id = ANY(:references) THEN r.value::bigint END AS target_id
+              FROM merge_rejected r) r ON r.source = m.source
+        LEFT JOIN objects x ON x.tenant_id = :tenant AND x.object_id = r.target_id
+        LEFT JOIN merge_objects y ON y.object_id = r.target_id
+        LEFT JOIN {{staged}} z ON z.ctid = y.source
         WHERE m.is_rejected {alone}
         ORDER BY m.ordinal, m.place
     """  # noqa: S608

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from uuid import uuid4
 
 import msgspec
@@ -17,7 +18,16 @@ from services.importer.assets.mapping_bounds import (
     refuse_large_mapping,
     refuse_large_schema,
 )
-from services.importer.assets.object_types import NewType, ObjectSchema, ObjectType, SchemaChanges, SchemaState
+from services.importer.assets.object_types import (
+    NewAttribute,
+    NewType,
+    ObjectAttribute,
+    ObjectSchema,
+    ObjectType,
+    SchemaChanges,
+    SchemaState,
+)
+from services.importer.targets.objects.options import MOST_OPTIONS
 
 SCHEMA = ObjectSchema(1, uuid4(), "Hardware", "HW", "")
 
@@ -51,6 +61,29 @@ def test_a_schema_grows_up_to_a_bound_however_many_documents_add_to_it() -> None
         refuse_large_schema(state_of(MOST_TYPES - 1), adding(2, icons=201))
     assert codes(refused) == ["OBJECT_SCHEMA_TOO_LARGE", "OBJECT_SCHEMA_TOO_LARGE"]
     refuse_large_schema(state_of(MOST_TYPES + 5), adding(0))
+
+
+def test_an_attribute_has_so_many_options_however_many_documents_add_to_it() -> None:
+    def state_having(count: int) -> SchemaState:
+        options = tuple(map(str, range(count)))
+        status = ObjectAttribute(7, 1, "State", "", "status", options, False, False, 0, 1, None, None, 0)
+        return dataclasses.replace(state_of(2), attributes=(status,))
+
+    def having(count: int) -> SchemaChanges:
+        return dataclasses.replace(adding(0), attributes={7: {"options": tuple(map(str, range(count)))}})
+
+    refuse_large_schema(state_having(1), having(MOST_OPTIONS))
+    with pytest.raises(InvalidArgument) as refused:
+        refuse_large_schema(state_having(MOST_OPTIONS), having(MOST_OPTIONS + 1))
+    assert codes(refused) == ["TYPE_VALUES_TOO_MANY"]
+    # An older release took more; they stay, and the attribute can be changed.
+    refuse_large_schema(
+        state_having(MOST_OPTIONS + 5), dataclasses.replace(adding(0), attributes={7: {"description": "New"}})
+    )
+    added = NewAttribute("t1", "a", "New", "", "select", ("x",) * 1_001, False, False, 0, 1, None, 0)
+    with pytest.raises(InvalidArgument) as refused:
+        refuse_large_schema(state_of(2), dataclasses.replace(adding(0), new_attributes=(added,)))
+    assert codes(refused) == ["TYPE_VALUES_TOO_MANY"]
 
 
 def test_a_mapping_has_so_many_different_patterns() -> None:
