@@ -59,12 +59,17 @@ lint: $(STAMP) ## Check style, types, layers, protos and the gateway's configura
 
 .PHONY: test
 test: $(STAMP) ## Run all tests on free ports (PG=16: the older PostgreSQL; TESTS=tests/unit: only those; WORKERS=2)
-	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile $(TESTS)
+	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 .PHONY: test-ldap
 test-ldap: $(STAMP) ## Read 100,000 entries of a real slapd (SLAPD=/path/to/slapd), where there is one
 	HYTHE_TEST_SLAPD="$(or $(SLAPD),$(shell PATH="$$PATH:/usr/sbin:/usr/local/sbin:/usr/libexec" command -v slapd))" \
 		$(PY) -m pytest -q -s -rs tests/integration/fetcher/test_slapd.py
+
+.PHONY: test-mysql
+test-mysql: $(STAMP) ## Read tables of a real MariaDB or MySQL (MYSQLD=/path/to/mysqld), where there is one
+	HYTHE_TEST_MYSQLD="$(or $(MYSQLD),$(shell PATH="$$PATH:/usr/sbin:/usr/local/sbin:/usr/libexec" command -v mariadbd mysqld | head -1))" \
+		$(PY) -m pytest -q -s -rs tests/integration/fetcher/test_mysqld.py
 
 .PHONY: up
 up: $(STAMP) ## Start the local stack

@@ -1,32 +1,27 @@
-"""HTTP to addresses that users have given: into the public internet only, where no setting says otherwise.
+"""POSTs to URLs that users have given, where `runtime.destinations` allows it.
 
-A name is resolved here, each address it has is checked, and the connection goes to one that was checked: what the name
-server says a moment later changes nothing. Host and SNI stay those of the name, so certificates are verified as ever.
-No redirect is followed, no proxy of the environment is used, no connection is used twice, and no body is read.
+The connection goes to an address that was checked. Host and SNI stay those of the name, so certificates are verified as
+ever. No redirect is followed, no proxy of the environment is used, no connection is used twice, and no body is read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import email.utils
-import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 import certifi
 import httpx
 
-from runtime.destinations import HIGHEST_PORT, is_never_reached, is_public, unmapped
+from runtime.destinations import HIGHEST_PORT, Destinations, Forbidden, Unresolved
 
 MAX_URL_LENGTH = 2_048
 USER_AGENT = "Hythe"
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""The addresses of a name. Raises OSError when there are none."""
+PORTS = {"https": 443, "http": 80}
 
 
 class BadUrl(Exception):
@@ -46,21 +41,19 @@ class Answer:
 
 
 class Outbound:
-    """POSTs to URLs of users. `resolve` and `tls` are other ones in tests."""
+    """POSTs to URLs of users. `tls` is another one in tests."""
 
     def __init__(
         self,
+        destinations: Destinations,
         *,
         allow_http: bool = False,
-        allow_private_networks: bool = False,
         timeout_seconds: float = 10,
-        resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._destinations = destinations
         self._allow_http = allow_http
-        self._allow_private_networks = allow_private_networks
         self._timeout = timeout_seconds
-        self._resolve = resolve or resolved
         self._client = httpx.AsyncClient(
             verify=tls or trusted(),
             trust_env=False,
@@ -87,34 +80,18 @@ class Outbound:
             port, authority = url.port, urlsplit(text).netloc
         except (httpx.InvalidURL, ValueError):
             raise BadUrl("it is no URL") from None
-        if url.scheme not in {"https", "http"} or (url.scheme == "http" and not self._allow_http):
-            raise BadUrl("it must begin with https://")
-        if url.userinfo or "@" in authority:
+        if "@" in authority:
             raise BadUrl("it must not contain a user name")
-        if not url.host:
-            raise BadUrl("it names no host")
+        check_url(url, allow_http=self._allow_http)
         if port is not None and not 0 < port <= HIGHEST_PORT:
             raise BadUrl("its port is none")
         if url.fragment:
             raise BadUrl("it must not have a fragment")
-        self._check_host(url.host)
-        return url
-
-    def _check_host(self, host: str) -> None:
         try:
-            address = ip_address(host)
-        except ValueError:
-            if not self._allow_private_networks and "." not in host.strip("."):
-                raise BadUrl("its host is not public") from None
-            return
-        if not self._is_allowed(address):
-            raise BadUrl("its host is not public")
-
-    def _is_allowed(self, address: IPv4Address | IPv6Address) -> bool:
-        address = unmapped(address)
-        if is_never_reached(address):
-            return False
-        return self._allow_private_networks or is_public(address)
+            self._destinations.check(host_of(url), port_of(url))
+        except Forbidden as error:
+            raise BadUrl(str(error)) from None
+        return url
 
     async def post(self, text: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Sends the body, in the time that is set for all of it.
@@ -132,18 +109,15 @@ class Outbound:
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
             raise NotAnswered(words_for(error)) from error
 
-    async def _addresses(self, url: httpx.URL) -> list[str]:
-        port = url.port or (443 if url.scheme == "https" else 80)
+    async def _addresses(self, url: httpx.URL) -> tuple[str, ...]:
         try:
-            found = await self._resolve(url.raw_host.decode("ascii"), port)
-        except (OSError, UnicodeError):
-            raise NotAnswered("The name of the host is not known.") from None
-        allowed = [each for each in dict.fromkeys(found) if self._is_allowed(ip_address(each))]
-        if not allowed:
-            raise BadUrl("its host is not public")
-        return allowed
+            return await asyncio.to_thread(self._destinations.addresses, host_of(url), port_of(url))
+        except Forbidden as error:
+            raise BadUrl(str(error)) from None
+        except Unresolved as error:
+            raise NotAnswered(str(error)) from None
 
-    async def _post(self, url: httpx.URL, addresses: list[str], body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _post(self, url: httpx.URL, addresses: Sequence[str], body: bytes, headers: Mapping[str, str]) -> Answer:
         *others, last = addresses
         for address in others:
             try:
@@ -159,14 +133,29 @@ class Outbound:
             url.copy_with(host=address),
             content=body,
             headers={**headers, "host": url.netloc.decode("ascii")},
-            extensions={"sni_hostname": url.raw_host.decode("ascii")},
+            extensions={"sni_hostname": host_of(url)},
         ) as response:
             return Answer(response.status_code, seconds_of(response.headers.get("retry-after", "")))
 
 
-async def resolved(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(each[4][0]) for each in found]
+def check_url(url: httpx.URL, *, allow_http: bool) -> None:
+    """What holds for each URL that is asked for on behalf of a user. Raises BadUrl."""
+    if url.scheme not in PORTS or (url.scheme == "http" and not allow_http):
+        raise BadUrl("it must begin with https://")
+    if url.userinfo:
+        raise BadUrl("it must not contain a user name")
+    if not url.host:
+        raise BadUrl("it names no host")
+
+
+def host_of(url: httpx.URL) -> str:
+    """As it is asked for and sent: a name beyond ASCII as xn--…, which `url.host` has decoded."""
+    return url.raw_host.decode("ascii")
+
+
+def port_of(url: httpx.URL) -> int:
+    """Of a URL that `check_url` has let pass."""
+    return url.port or PORTS[url.scheme]
 
 
 def trusted() -> ssl.SSLContext:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from runtime.destinations import parsed_exemptions
 from runtime.sealing import Sealer
 
 PREFIX = "HYTHE_"
@@ -28,6 +29,15 @@ def _check_address(value: str) -> str:
 
 Address = Annotated[str, AfterValidator(_check_address)]
 """`host:port`."""
+
+
+def _check_exemptions(value: str) -> str:
+    parsed_exemptions(value)
+    return value
+
+
+Exemptions = Annotated[str, AfterValidator(_check_exemptions)]
+"""A list of `runtime.destinations.parsed_exemptions`."""
 
 
 class ProcessSettings(BaseSettings):

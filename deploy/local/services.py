@@ -63,7 +63,7 @@ def environment(instance: Instance, secrets: Secrets, name: str) -> dict[str, st
         told["HYTHE_DISPATCH_DATABASE_URL"] = database_url(instance, secrets, "hythe_dispatch")
         told["HYTHE_NATS_URL"] = nats.url(instance, secrets, "dispatcher")
         # Receivers of a local stack are on this machine.
-        told["HYTHE_WEBHOOK_ALLOW_HTTP"] = told["HYTHE_WEBHOOK_ALLOW_PRIVATE_NETWORKS"] = "true"
+        told["HYTHE_WEBHOOK_ALLOW"], told["HYTHE_WEBHOOK_ALLOW_HTTP"] = "private", "true"
     if name in SEALERS:
         told["HYTHE_SECRETS_KEY"] = secrets.sealing_key
     if name in TAKERS:

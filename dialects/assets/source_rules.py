@@ -24,12 +24,17 @@ from dialects.assets.source_settings import (
     Settings,
     invalid_settings,
 )
+from runtime.errors import InvalidArgument
 
 LONGEST = 2_048
 LONGEST_QUERY = 100_000
 MOST_ITEMS = 100
 MOST_OPTIONS_BYTES = 16 * 1024
 HIGHEST_PORT = 65_535
+LARGEST_PAGE = 1_000
+"""MaxPageSize of Active Directory, and the usual limit elsewhere: servers refuse more, or give less without a word."""
+WITHOUT_DRIVER = frozenset({"mssql", "oracle"})
+"""Kinds of databases that have a name here and that no fetcher can read (docs/sources.md)."""
 # The fetcher's own.
 OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 # Where credentials are sent; they belong into `auth`, for what stands here is shown.
@@ -43,7 +48,7 @@ HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
 
 def check_settings(settings: Settings) -> None:
-    """Raises InvalidArgument INVALID_SETTINGS with the member that is wrong."""
+    """Raises InvalidArgument INVALID_SETTINGS with the member that is wrong, DRIVER_MISSING for a kind of database."""
     _check_texts("settings", msgspec.to_builtins(settings))
     _check_time_zone(settings.time_zone)
     match settings:
@@ -114,6 +119,9 @@ def _check_csv(settings: CsvSettings) -> None:
 
 
 def _check_database(settings: DatabaseSettings) -> None:
+    if settings.dialect in WITHOUT_DRIVER:
+        message = f"settings.dialect: Databases of the kind {settings.dialect} cannot be read."
+        raise InvalidArgument("DRIVER_MISSING", message, field="settings.dialect")
     _check_host(settings.host, settings.port)
     for member in ("database", "user"):
         _check_given(member, getattr(settings, member))
@@ -124,7 +132,7 @@ def _check_database(settings: DatabaseSettings) -> None:
 
 def _check_ldap(settings: LdapSettings) -> None:
     _check_host(settings.host, settings.port)
-    _check_range("pageSize", settings.page_size, 1, 10_000)
+    _check_range("pageSize", settings.page_size, 1, LARGEST_PAGE)
     if not (settings.filter.startswith("(") and settings.filter.endswith(")")):
         raise invalid_settings("settings.filter", "It must stand in parentheses (RFC 4515).")
 

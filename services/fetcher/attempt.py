@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import structlog
 
-from dialects.assets.source_settings import Secrets, SourceType, read_secrets
+from dialects.assets.source_settings import FETCHED_TYPES, Secrets, SourceType, read_secrets
 from runtime.errors import ServiceError
 from runtime.sealing import Sealer, Unsealable
 from services.fetcher import metrics
@@ -37,7 +37,6 @@ FIRST_RETRY_SECONDS = 5.0
 LAST_RETRY_SECONDS = 300.0
 REMOVE_SECONDS = 20.0
 NO_DELAY = timedelta(0)
-FETCHED_TYPES: tuple[SourceType, ...] = ("database", "ldap", "rest", "custom")
 
 
 @dataclass(frozen=True, slots=True)

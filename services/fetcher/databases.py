@@ -41,10 +41,26 @@ class Driver:
 
 DRIVERS: Mapping[str, Driver] = {
     "postgresql": Driver(
-        "postgresql+psycopg", "psycopg", 5432, "postgres", postgres.connector, postgres.begin, postgres.failure
+        name="postgresql+psycopg",
+        module="psycopg",
+        port=5432,
+        grammar="postgres",
+        connect=postgres.connector,
+        begin=postgres.begin,
+        failure=postgres.failure,
     ),
-    "mysql": Driver("mysql+pymysql", "pymysql", 3306, "mysql", mysql.connector, mysql.begin_mysql, mysql.failure),
-    "mariadb": Driver("mariadb+pymysql", "pymysql", 3306, "mysql", mysql.connector, mysql.begin_mariadb, mysql.failure),
+    **dict.fromkeys(
+        ("mysql", "mariadb"),
+        Driver(
+            name="mysql+pymysql",
+            module="pymysql",
+            port=3306,
+            grammar="mysql",
+            connect=mysql.connector,
+            begin=mysql.begin,
+            failure=mysql.failure,
+        ),
+    ),
 }
 
 
@@ -60,10 +76,14 @@ def read(settings: DatabaseSettings, secrets: Secrets, way: Way) -> Iterator[dic
         driver.begin(connection, settings)
         statement = query or selection(engine, settings.table)
         streaming = connection.execution_options(stream_results=True, yield_per=ROWS_AT_ONCE, no_parameters=True)
-        result = streaming.exec_driver_sql(statement)
-        names = _distinct(list(result.keys()))
-        for row in result:
-            yield dict(zip(names, row, strict=True))
+        try:
+            result = streaming.exec_driver_sql(statement)
+            names = _distinct(list(result.keys()))
+            for row in result:
+                yield dict(zip(names, row, strict=True))
+        finally:
+            # Nothing of a result that is not read to its end is read any more.
+            connection.invalidate()
 
 
 @contextmanager

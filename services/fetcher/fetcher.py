@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import time
+from functools import partial
 
 import structlog
 from uuid_utils.compat import uuid7
@@ -19,15 +20,14 @@ from runtime.telemetry import child_of, trace_id_of
 from services.fetcher import metrics
 from services.fetcher.attempt import Attempt, Bounds
 from services.fetcher.store import Ending, FetchStore
-from services.importer import job_message
+from services.importer.engine import slot
 from services.importer.engine.claims import Claim
+from services.importer.job_message import JobMessage
 from services.importer.model import Lane
 
 log = structlog.get_logger(__name__)
 
 FOLDER = "fetched"
-FETCH_SECONDS = 5.0
-MESSAGE_BEAT_SECONDS = 15.0
 DATABASE_AWAY_SECONDS = 5.0
 
 
@@ -49,47 +49,26 @@ class Fetcher:
         """Works until `stop` is set, then gives back what is in hand."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._slots):
-                group.create_task(self._work(stop))
+                take = partial(self._take, stop)
+                group.create_task(slot.serve(self._queue, Lane.FETCH, stop, take, metrics.BAD_MESSAGES))
 
-    async def _work(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            delivery = await self._queue.fetch(Lane.FETCH, timeout=FETCH_SECONDS)
-            if delivery is None:
-                continue
-            try:
-                if stop.is_set():
-                    await delivery.nak()
-                else:
-                    await self._handle(delivery, stop)
-            except QueueUnavailable as error:
-                # The import's state is in the database; the message comes again, finds that, and is dropped.
-                log.warning("a message could not be settled", error=str(error))
-            except Exception:
-                # Others are in hand. This one's lease runs out, which counts as a crash; three are the end.
-                log.exception("an import ended its fetcher's slot", sequence=delivery.sequence)
-
-    async def _handle(self, delivery: Delivery, stop: asyncio.Event) -> None:
-        message = job_message.decode(delivery.data)
-        if message is None:
-            metrics.BAD_MESSAGES.inc()
-            log.error("not a job message", sequence=delivery.sequence)
-            await delivery.term()
-            return
-        structlog.contextvars.bind_contextvars(import_id=str(message.import_id), tenant_id=message.tenant)
+    async def _take(self, stop: asyncio.Event, message: JobMessage, delivery: Delivery) -> None:
+        failpoint("fetch.taken")
         try:
             claimed = await self._store.claim(message.tenant, message.import_id, self._owner)
             if isinstance(claimed, Claim):
                 await self._run(claimed, delivery, stop)
                 return
             log.info("not claimed", refusal=claimed.value)
+            failpoint("fetch.before_refusal")
             await delivery.ack_sync()
         except QueueUnavailable:
             raise
         except ServiceError as error:
             log.warning("could not claim", error=str(error))
+            failpoint("fetch.before_nak")
             await delivery.nak(delay=DATABASE_AWAY_SECONDS)
-        finally:
-            structlog.contextvars.unbind_contextvars("import_id", "tenant_id", "trace_id", "attempt")
+            failpoint("fetch.after_nak")
 
     async def _run(self, claim: Claim, delivery: Delivery, stop: asyncio.Event) -> None:
         structlog.contextvars.bind_contextvars(trace_id=trace_id_of(child_of(claim.traceparent)), attempt=claim.attempt)
@@ -97,7 +76,7 @@ class Fetcher:
         began = time.monotonic()
         # A key of its own for each attempt: one that was taken for dead writes beside the next, not over it.
         folder = self._objects.object_key(f"{FOLDER}/{claim.job.tenant_id}/{claim.job.import_id}/{uuid7()}")
-        beat = _MessageBeat(delivery)
+        beat = slot.MessageBeat(delivery)
         attempt = Attempt(self._store, self._objects, self._sealer, claim, folder, self._bounds, stop, beat)
         with metrics.FETCHING.track_inprogress():
             ending = await attempt.run()
@@ -108,22 +87,6 @@ class Fetcher:
         if ending is Ending.FENCED:
             # Whoever took over owns the message now.
             return
-        failpoint("ack.before")
+        failpoint("fetch.before_ack")
         await delivery.ack_sync()
-
-
-class _MessageBeat:
-    """Tells the queue now and then that a message is being worked on; an outage of the queue is no reason to stop."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        self._delivery = delivery
-        self._beat_at = time.monotonic()
-
-    async def __call__(self) -> None:
-        if time.monotonic() - self._beat_at < MESSAGE_BEAT_SECONDS:
-            return
-        self._beat_at = time.monotonic()
-        try:
-            await self._delivery.in_progress()
-        except QueueUnavailable as error:
-            log.warning("the queue could not be told of progress", error=str(error))
+        failpoint("fetch.after_ack")

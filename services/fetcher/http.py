@@ -9,12 +9,11 @@ from typing import Any, Self
 
 import httpx
 
-from runtime.outbound import seconds_of
+from runtime.outbound import BadUrl, check_url, host_of, port_of, seconds_of
 from services.fetcher.failures import SourceError, broken, not_authenticated, refused, timed_out, tls_failed
 from services.fetcher.way import Way
 
 USER_AGENT = "Hythe"
-PORTS = {"https": 443, "http": 80}
 TRIES = 5
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 60.0
@@ -83,10 +82,10 @@ class Http:
 
     def _checked(self, url: str | httpx.URL) -> httpx.URL:
         parsed = url_of(url)
-        if parsed.scheme not in PORTS or (parsed.scheme == "http" and not self._way.allow_http):
-            raise _forbidden("The URL must begin with https://.")
-        if parsed.userinfo or not parsed.host:
-            raise _forbidden("The URL must have a host, and no user name.")
+        try:
+            check_url(parsed, allow_http=self._way.allow_http)
+        except BadUrl as error:
+            raise _forbidden(f"The URL is not allowed: {error}.") from None
         return parsed
 
     def _opened(self, method: str, url: httpx.URL, headers: dict[str, str], json: Any) -> httpx.Response:
@@ -117,7 +116,7 @@ class Http:
 
     def _sent(self, method: str, url: httpx.URL, headers: dict[str, str], json: Any) -> httpx.Response:
         """Each time the name is resolved and checked anew, and an address that was checked is connected to."""
-        *others, last = self._way.addresses(host_of(url), url.port or PORTS[url.scheme])
+        *others, last = self._way.addresses(host_of(url), port_of(url))
         for address in others:
             try:
                 return self._sent_to(address, method, url, headers, json)
@@ -136,11 +135,6 @@ class Http:
             extensions={"sni_hostname": host_of(url)},
         )
         return self._client.send(request, stream=True)
-
-
-def host_of(url: httpx.URL) -> str:
-    """As it is asked for and sent: a name beyond ASCII as xn--…, which `url.host` has decoded."""
-    return url.raw_host.decode("ascii")
 
 
 def url_of(text: str | httpx.URL) -> httpx.URL:

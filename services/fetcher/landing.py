@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from runtime.failpoints import failpoint
 from services.fetcher.reader_process import Lines
 from services.importer.engine.claims import Input
 
@@ -44,7 +45,9 @@ class Landing:
         while self._rest is not None:
             key = f"{self._folder}/{len(self.inputs):05}.ndjson"
             self.begun.append(key)
+            failpoint("fetch.before_landing")
             info = await self._objects.put_stream(key, self._pieces(frames), max_bytes=self._object_bytes)
+            failpoint("fetch.after_landing")
             self.inputs.append(Input(key, info.etag, info.size))
 
     async def _pieces(self, frames: AsyncIterator[Lines]) -> AsyncIterator[bytes]:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import AfterValidator, Field
-
-from runtime.destinations import parsed_exemptions
-from runtime.settings import Address, ObjectStoreSettings, ProcessSettings, QueueSettings, SealingSettings
+from runtime.settings import Address, Exemptions, ObjectStoreSettings, ProcessSettings, QueueSettings, SealingSettings
 
 MEBIBYTE = 1024 * 1024
-
-
-def _check_exemptions(value: str) -> str:
-    parsed_exemptions(value)
-    return value
 
 
 class FetcherSettings(ProcessSettings, QueueSettings, ObjectStoreSettings, SealingSettings):
@@ -25,10 +17,10 @@ class FetcherSettings(ProcessSettings, QueueSettings, ObjectStoreSettings, Seali
     drain_seconds: float = Field(20, ge=0, description="How long work in hand may go on after SIGTERM.")
     small_file_bytes: int = Field(8 * MEBIBYTE, ge=0, description="Largest import of the small lane.")
     fetch_slots: int = Field(4, ge=1, description="Sources that are read at once.")
-    fetch_allow: Annotated[str, AfterValidator(_check_exemptions)] = Field(
+    fetch_allow: Exemptions = Field(
         "",
-        description="Networks, addresses and hosts beyond the public internet that may be read, each with :PORT or for "
-        "all ports, separated by commas.",
+        description="What may be read beyond the public internet: networks, addresses and hosts, each with :PORT or "
+        "for all ports, separated by commas; `private` stands for all networks of private use.",
     )
     fetch_allow_http: bool = Field(False, description="Whether sources may have a URL with http://.")
     fetch_authorities_file: str = Field(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,25 +10,19 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import insert, select, update
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
-from runtime.errors import ServiceError
 from runtime.failpoints import failpoint
 from schema.assets import import_sources
 from schema.importer import import_inputs, imports, outbox, tenant_limits
-from services.importer.engine import claims, ending, progress
+from services.importer.engine import claims, ending, last_word, progress
 from services.importer.engine.claims import Claim, Input, Refusal, Request
-from services.importer.engine.failures import FencedOut, ImportFailure
+from services.importer.engine.failures import ImportFailure
 from services.importer.engine.progress import Progress
 from services.importer.model import Lane, State
 
-log = structlog.get_logger(__name__)
-
-WRITE_AGAIN_SECONDS = 1.0
 NO_DELAY = timedelta(0)
 
 
@@ -74,10 +67,10 @@ class FetchStore:
                 claimed = await claims.claim(connection, tenant_id, import_id, owner, self._lease, NO_DELAY)
                 if isinstance(claimed, Claim) and await _lane(connection, tenant_id, import_id) != Lane.FETCH:
                     raise _NotToFetch  # noqa: TRY301 - so that the claim is rolled back
-                failpoint("claim.before_commit")
+                failpoint("fetch.before_claim")
         except _NotToFetch:
             return Refusal.FINISHED
-        failpoint("claim.after_commit")
+        failpoint("fetch.after_claim")
         return claimed
 
     async def source(self, tenant_id: int, import_source_id: UUID | None) -> StoredSource | None:
@@ -118,7 +111,7 @@ class FetchStore:
             return await _pause(claim, seen, connection)
         await progress.write(connection, claim, {**seen.values(), "phase": "queued"})
         await ending.hand_back(connection, tenant_id, import_id, NO_DELAY, is_retry=False)
-        failpoint("handback.before_commit")
+        failpoint("fetch.before_handover")
         return Ending.LANDED
 
     async def _add_inputs(
@@ -154,28 +147,22 @@ class FetchStore:
         if request is Request.PAUSE:
             return await _pause(claim, seen, connection)
         await ending.hand_back(connection, tenant_id, import_id, delay, is_retry=is_retry)
+        failpoint("fetch.before_handback")
         return Ending.RETRIED if is_retry else Ending.DRAINED
 
     async def _record(
         self, claim: Claim, seen: Progress, write: Callable[[AsyncConnection], Awaitable[Ending]]
     ) -> Ending:
-        """Writes the end down behind the fence, for as long as the database is away."""
-        seen.is_closed = True
-        while True:
-            try:
-                async with self.database.transaction(claim.job.tenant_id) as connection:
-                    await claims.hold(connection, claim)
-                    ended = await write(connection)
-                    failpoint("end.before_commit")
-            except FencedOut:
-                # Another attempt, or an end that did commit although its answer was lost.
-                return Ending.FENCED
-            except (ServiceError, DBAPIError) as error:
-                log.warning("the end of a fetch could not be written yet", error=str(error))
-                await asyncio.sleep(WRITE_AGAIN_SECONDS)
-            else:
-                failpoint("end.after_commit")
-                return ended
+        async def end(connection: AsyncConnection) -> Ending:
+            ended = await write(connection)
+            failpoint("fetch.before_end")
+            return ended
+
+        ended = await last_word.written(self.database, claim, seen, end)
+        if ended is None:
+            return Ending.FENCED
+        failpoint("fetch.after_end")
+        return ended
 
 
 def _key(claim: Claim) -> tuple[int, UUID]:

@@ -24,7 +24,7 @@ class Way:
         try:
             return self.destinations.addresses(host, port)
         except Forbidden as error:
-            raise SourceError("DESTINATION_FORBIDDEN", str(error)) from None
+            raise SourceError("DESTINATION_FORBIDDEN", f"Nothing is connected to there: {error}.") from None
         except Unresolved as error:
             raise SourceError("HOST_UNKNOWN", str(error), is_retryable=True) from None
 

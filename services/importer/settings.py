@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from runtime.settings import (
     PREFIX,
     Address,
+    Exemptions,
     ObjectStoreSettings,
     ProcessSettings,
     QueueSettings,
@@ -60,8 +61,10 @@ class WebhookSettings(SealingSettings):
     """Where webhooks may lead, and how often a delivery is tried."""
 
     webhook_allow_http: bool = Field(False, description="Whether webhooks may have a URL with http://.")
-    webhook_allow_private_networks: bool = Field(
-        False, description="Whether webhooks may lead to addresses that are not of the public internet."
+    webhook_allow: Exemptions = Field(
+        "",
+        description="Where webhooks may lead beyond the public internet: networks, addresses and hosts, each with "
+        ":PORT or for all ports, separated by commas; `private` stands for all networks of private use.",
     )
     webhook_timeout_seconds: float = Field(10, gt=0, le=60, description="How long an attempt may take.")
     webhook_attempts: int = Field(12, ge=1, description="Attempts at a delivery before it is given up.")
@@ -80,6 +83,9 @@ class ExecutionSettings(BaseSettings):
     )
     open_execution_seconds: float = Field(
         3_600, gt=0, description="How long a run may be open without data or a word of its client."
+    )
+    longest_open_execution_seconds: float = Field(
+        86_400, gt=0, description="How long a run may be open at all, whatever its client sends."
     )
     max_chunk_bytes: int = Field(64 * MEBIBYTE, ge=1, description="Largest piece of data that is sent for a run.")
 

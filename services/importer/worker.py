@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -18,20 +19,18 @@ from runtime.failpoints import failpoint
 from runtime.jetstream import Delivery, JobQueue, QueueUnavailable
 from runtime.objects import ObjectStore
 from runtime.telemetry import child_of, trace_id_of
-from services.importer import job_message, metrics
-from services.importer.engine import claims, janitor
+from services.importer import metrics
+from services.importer.engine import claims, janitor, slot
 from services.importer.engine.attempt import Attempt, Ending
 from services.importer.engine.claims import Claim, Refusal
 from services.importer.engine.limits import Limits
 from services.importer.engine.runner import Gate
 from services.importer.engine.target import Target
+from services.importer.job_message import JobMessage
 from services.importer.model import Lane
 
 log = structlog.get_logger(__name__)
 
-FETCH_SECONDS = 5.0
-# A lease of 60 s is renewed four times; the queue's own clock (60 s) is satisfied more often than that.
-MESSAGE_BEAT_SECONDS = 15.0
 DATABASE_AWAY_SECONDS = 5.0
 JANITOR_SECONDS = 60.0
 
@@ -66,26 +65,9 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             for lane, count in self._slots.items():
                 for _ in range(count):
-                    group.create_task(self._work(lane, stop))
+                    take = partial(self._take, lane, stop)
+                    group.create_task(slot.serve(self._queue, lane, stop, take, metrics.BAD_MESSAGES))
             group.create_task(self._tidy(stop))
-
-    async def _work(self, lane: Lane, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            delivery = await self._queue.fetch(lane, timeout=FETCH_SECONDS)
-            if delivery is None:
-                continue
-            try:
-                failpoint("worker.fetched")
-                if stop.is_set():
-                    await delivery.nak()
-                else:
-                    await self._handle(lane, delivery, stop)
-            except QueueUnavailable as error:
-                # The import's state is in the database; the message comes again, finds that, and is dropped.
-                log.warning("a message could not be settled", error=str(error))
-            except Exception:
-                # Other imports are in hand. This one's lease runs out, which counts as a crash; three are the end.
-                log.exception("an import ended its worker's slot", sequence=delivery.sequence)
 
     async def _tidy(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -99,14 +81,8 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), JANITOR_SECONDS)
 
-    async def _handle(self, lane: Lane, delivery: Delivery, stop: asyncio.Event) -> None:
-        message = job_message.decode(delivery.data)
-        if message is None:
-            metrics.BAD_MESSAGES.inc()
-            log.error("not a job message", sequence=delivery.sequence)
-            await delivery.term()
-            return
-        structlog.contextvars.bind_contextvars(import_id=str(message.import_id), tenant_id=message.tenant)
+    async def _take(self, lane: Lane, stop: asyncio.Event, message: JobMessage, delivery: Delivery) -> None:
+        failpoint("worker.fetched")
         try:
             claimed = await self._claim(message)
             if isinstance(claimed, Claim):
@@ -123,10 +99,8 @@ class Worker:
             failpoint("nak.before")
             await delivery.nak(delay=DATABASE_AWAY_SECONDS)
             failpoint("nak.after")
-        finally:
-            structlog.contextvars.unbind_contextvars("import_id", "tenant_id", "trace_id", "attempt")
 
-    async def _claim(self, message: job_message.JobMessage) -> Claim | Refusal:
+    async def _claim(self, message: JobMessage) -> Claim | Refusal:
         async with self._database.transaction(message.tenant) as connection:
             claimed = await claims.claim(
                 connection, message.tenant, message.import_id, self._owner, self._lease, self._limits.keep_resumable
@@ -142,7 +116,7 @@ class Worker:
             metrics.QUEUE_AGE.labels(lane).observe(claim.queued_seconds)
         log.info("import started", target=claim.target, size_bytes=claim.size, is_takeover=claim.is_takeover)
         began = time.monotonic()
-        beat = _MessageBeat(delivery)
+        beat = slot.MessageBeat(delivery)
         target = self._targets[claim.target]
         with metrics.RUNNING.labels(lane).track_inprogress():
             attempt = Attempt(self._database, self._objects, target, claim, self._limits, stop, beat, self._gate)
@@ -156,20 +130,3 @@ class Worker:
         failpoint("ack.before")
         await delivery.ack_sync()
         failpoint("ack.after")
-
-
-class _MessageBeat:
-    """Tells the queue now and then that a message is being worked on; an outage of the queue is no reason to stop."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        self._delivery = delivery
-        self._beat_at = time.monotonic()
-
-    async def __call__(self) -> None:
-        if time.monotonic() - self._beat_at < MESSAGE_BEAT_SECONDS:
-            return
-        self._beat_at = time.monotonic()
-        try:
-            await self._delivery.in_progress()
-        except QueueUnavailable as error:
-            log.warning("the queue could not be told of progress", error=str(error))

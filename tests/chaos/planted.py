@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 WORKER = "services.importer.worker_main"
+FETCHER = "services.fetcher.main"
 
 ACK_WAIT_SECONDS = 6
 BEAT_SECONDS = 1.5
@@ -30,17 +31,17 @@ def ack_before_commit() -> None:
     """The worker acks what it has fetched, and then begins to work on it."""
     from services.importer.worker import Worker
 
-    handle = Worker._handle
+    take = Worker._take
 
-    async def acked_first(self: Worker, lane: Any, delivery: Any, stop: asyncio.Event) -> None:
+    async def acked_first(self: Worker, lane: Any, stop: asyncio.Event, message: Any, delivery: Any) -> None:
         await delivery.ack_sync()
 
         async def not_again() -> None: ...
 
         delivery.ack_sync = not_again
-        await handle(self, lane, delivery, stop)
+        await take(self, lane, stop, message, delivery)
 
-    _replace(Worker, "_handle", acked_first)
+    _replace(Worker, "_take", acked_first)
 
 
 def publish_without_outbox() -> None:
@@ -190,11 +191,20 @@ def hurry() -> None:
 
 def hurry_worker() -> None:
     from services.importer import worker
-    from services.importer.engine import attempt
+    from services.importer.engine import attempt, slot
 
-    _replace(worker, "MESSAGE_BEAT_SECONDS", BEAT_SECONDS)
+    _replace(slot, "MESSAGE_BEAT_SECONDS", BEAT_SECONDS)
     _replace(worker, "DATABASE_AWAY_SECONDS", RETRY_SECONDS)
     _replace(worker, "JANITOR_SECONDS", SWEEP_SECONDS)
+    _replace(attempt, "FIRST_RETRY_SECONDS", RETRY_SECONDS)
+
+
+def hurry_fetcher() -> None:
+    from services.fetcher import attempt, fetcher
+    from services.importer.engine import slot
+
+    _replace(slot, "MESSAGE_BEAT_SECONDS", BEAT_SECONDS)
+    _replace(fetcher, "DATABASE_AWAY_SECONDS", RETRY_SECONDS)
     _replace(attempt, "FIRST_RETRY_SECONDS", RETRY_SECONDS)
 
 
@@ -226,6 +236,8 @@ def main() -> None:
     if module == WORKER:
         start_fork_server_with_poison()
         hurry_worker()
+    if module == FETCHER:
+        hurry_fetcher()
     BUGS[bug]()
     sys.argv = [module]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

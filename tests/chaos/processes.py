@@ -29,10 +29,13 @@ from tests.stack import LiveStack
 
 MODULES = {
     "worker": "services.importer.worker_main",
+    "fetcher": "services.fetcher.main",
     "importer": "services.importer.main",
     "status": "services.status.main",
     "upload": "services.upload.main",
 }
+# These take what the queue has, so one stands in for another; each has addresses of its own.
+TAKERS = ("worker", "fetcher")
 LEASE_SECONDS = 3.0
 # Short waits, small chunks, one slot a lane.
 HURRIED = {
@@ -155,11 +158,11 @@ class Fleet:
     def start(
         self, name: str, bug: str = "none", *, is_kept: bool = True, environment: Mapping[str, str] | None = None
     ) -> Process:
-        """Starts `worker`, `worker-2`, `importer`, `status` …; what stands before a dash is its role."""
+        """Starts `worker`, `worker-2`, `fetcher`, `importer` …; what stands before a dash is its role."""
         role = name.partition("-")[0]
         self._replace(role)
         told = self.stack.env(role) | HURRIED | dict(environment or {})
-        if role == "worker":
+        if role in TAKERS:
             ports = free_ports()
             told["HYTHE_HEALTH_LISTEN"] = address(ports.worker)
             told["HYTHE_METRICS_LISTEN"] = address(ports.worker_metrics)

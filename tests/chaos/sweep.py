@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,16 +12,14 @@ from pathlib import Path
 import grpc
 import httpx
 import psycopg
-from nats import connect
 
 from hythe.importer.v1 import webhooks_pb2
 from hythe.importer.v1.webhooks_pb2_grpc import WebhookServiceStub
 from runtime.failpoints import POINTS
-from runtime.streams import subject_of
-from services.importer import job_message
-from tests.chaos.clients import Errand
 from tests.chaos.contents import CANCELLED, SUCCEEDED, Content, invalid, with_rejected_items
-from tests.chaos.processes import LEASE_SECONDS, wait_for
+from tests.chaos.fetching import pulling
+from tests.chaos.messages import publish_again
+from tests.chaos.processes import LEASE_SECONDS, TAKERS, wait_for
 from tests.chaos.run import Run
 from tests.receiver import receiving
 from tests.stack import LiveStack
@@ -125,23 +122,8 @@ def repeated(run: Run, once: Path) -> None:
     """The message of a finished import comes again."""
     errand = run.errand(SCAN)
     run.play([errand])
-    asyncio.run(publish_again(run, errand))
+    asyncio.run(publish_again(run.stack, run.import_of(errand)))
     wait_for(lambda: any(once.iterdir()), "the repeated message", HIT_SECONDS)
-
-
-async def publish_again(run: Run, errand: Errand) -> None:
-    with psycopg.connect(run.stack.database.superuser_url) as connection:
-        query = "SELECT tenant_id, import_id, lane FROM imports WHERE request_id = %s"
-        row = connection.execute(query, [errand.job.name]).fetchone()
-    assert row is not None
-    client = await connect(run.stack.nats_url)
-    try:
-        payload = job_message.encode(job_message.JobMessage(row[0], row[1]))
-        await client.jetstream().publish(
-            subject_of(row[2]), payload, headers={"Nats-Msg-Id": f"again:{time.time_ns()}"}
-        )
-    finally:
-        await client.close()
 
 
 def without_database(run: Run, once: Path) -> None:
@@ -175,6 +157,33 @@ def grown_old(run: Run, once: Path) -> None:
     wait_for(is_purged, "the file to be removed", HIT_SECONDS)
 
 
+def pulled(run: Run, once: Path) -> None:
+    """A source is read from its database, and merged."""
+    with pulling(run.stack) as pull:
+        pull.assert_merged_once(pull.start())
+
+
+def pulled_and_repeated(run: Run, once: Path) -> None:
+    """The message of a fetch that is over comes again."""
+    with pulling(run.stack) as pull:
+        import_id = pull.start()
+        assert pull.ended(import_id) == "SUCCEEDED"
+        asyncio.run(publish_again(run.stack, import_id, "fetch"))
+        wait_for(lambda: any(once.iterdir()), "the repeated message", HIT_SECONDS)
+        pull.assert_merged_once(import_id)
+
+
+def pulled_without_database(run: Run, once: Path) -> None:
+    """PostgreSQL goes away between the message and the claim."""
+    with pulling(run.stack) as pull:
+        import_id = pull.start()
+        wait_for((once / "fetch.taken").exists, "the message to be fetched", HIT_SECONDS)
+        run.stack.stop("postgres")
+        wait_for(lambda: len(list(once.iterdir())) > 1, "the message to be given back", HIT_SECONDS)
+        run.stack.start("postgres")
+        pull.assert_merged_once(import_id)
+
+
 WORKER = Scenario("worker", plain)
 IMPORTER = Scenario("importer", plain)
 HAND_BACK = Scenario("worker", plain, also="flip.before_merge:raise")
@@ -187,6 +196,10 @@ OLD = Scenario("importer", grown_old, settings=RETENTION)
 UPLOAD = Scenario("upload", plain)
 PARTS = Scenario("upload", in_parts)
 GIVEN_UP = Scenario("upload", given_up)
+PULLED = Scenario("fetcher", pulled)
+PULLED_TWICE = Scenario("fetcher", pulled, also="fetch.after_landing:raise")
+PULLED_AGAIN = Scenario("fetcher", pulled_and_repeated)
+PULLED_AWAY = Scenario("fetcher", pulled_without_database, also=f"fetch.taken:sleep={LEASE_SECONDS:.0f}")
 TOLD = Scenario("importer", told, settings={"HYTHE_WEBHOOK_TIMEOUT_SECONDS": "2"})
 
 # Of the groups of points, which scenario comes by them; a whole name goes before its group.
@@ -209,6 +222,11 @@ BY_GROUP = {
     "handback": HAND_BACK,
     "ack": WORKER,
     "refusal": REFUSAL,
+    "fetch": PULLED,
+    "fetch.before_handback": PULLED_TWICE,
+    "fetch.before_refusal": PULLED_AGAIN,
+    "fetch.before_nak": PULLED_AWAY,
+    "fetch.after_nak": PULLED_AWAY,
     "nak": AWAY,
     "storage": WORKER,
     "storage.before_head": IMPORTER,
@@ -249,17 +267,20 @@ def swept(run: Run, point: str, action: str, nth: int = 1) -> list[str]:
     run.fleet.discard(scenario.role)
     environment = {"FAILPOINT": armed, "FAILPOINT_ONCE_DIR": str(once), **(scenario.settings or {})}
     run.fleet.start(scenario.role, environment=environment)
-    helped = scenario.role == "worker" and action == "sleep"
-    with ThreadPoolExecutor(1) as beside:
-        playing = beside.submit(scenario.play, run, once)
-        if helped:
-            # Nobody else may take the message before; somebody else must take the import over.
-            wait_for(lambda: (once / point).exists() or playing.done(), f"{point} to be reached", HIT_SECONDS)
-            run.fleet.start("worker-2")
-        playing.result()
-    # What is told after an import's end may come by after its client has gone.
-    wait_for((once / point).exists, f"{point} to be reached", HIT_SECONDS)
-    run.settle(SETTLE_SECONDS)
-    if helped:
-        run.fleet.discard("worker-2")
+    helper = f"{scenario.role}-2" if scenario.role in TAKERS and action == "sleep" else ""
+    try:
+        with ThreadPoolExecutor(1) as beside:
+            playing = beside.submit(scenario.play, run, once)
+            if helper:
+                # Nobody else may take the message before; somebody else must take the import over.
+                wait_for(lambda: (once / point).exists() or playing.done(), f"{point} to be reached", HIT_SECONDS)
+                run.fleet.start(helper)
+            playing.result()
+        # What is told after an import's end may come by after its client has gone.
+        wait_for((once / point).exists, f"{point} to be reached", HIT_SECONDS)
+        run.settle(SETTLE_SECONDS)
+    finally:
+        # It would take from the next one what that is to come by.
+        if helper in run.fleet.processes:
+            run.fleet.discard(helper)
     return run.verdict()

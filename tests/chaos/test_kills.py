@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.fetching import cancelled_while_fetched, fetched_through
 from tests.chaos.killing import Moment, Size, assert_exactly, in_the_flip, kill_at, while_staging
 from tests.e2e.rest import Rest, rest
 from tests.scans import write_nessus
@@ -58,3 +59,12 @@ def test_an_import_survives_deaths_in_both_halves(stack: LiveStack, caller: Rest
     kill_at(stack, "worker", import_id, in_the_flip)
     assert caller.wait(import_id, seconds=300)["status"] == "IMPORT COMPLETE"
     assert_exactly(stack, caller, HUNDRED_MEGABYTES)
+
+
+@pytest.mark.parametrize("process", ["fetcher", "postgres", "nats", "s3", "importer"])
+def test_a_fetch_survives_the_death_of_any_part(stack: LiveStack, process: str) -> None:
+    fetched_through(stack, lambda: stack.kill(process))
+
+
+def test_a_fetch_is_cancelled_in_the_middle(stack: LiveStack) -> None:
+    cancelled_while_fetched(stack)

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 @pytest.fixture(scope="module")
 def run(stack: LiveStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     with running(stack, tmp_path_factory.mktemp("sweep"), seed=1, tenants=2) as run:
-        for name in ("upload", "importer", "worker"):
+        for name in ("upload", "importer", "worker", "fetcher"):
             run.fleet.start(name)
         run.fleet.wait_ready()
         baseline(run)

@@ -38,28 +38,30 @@ class Origin:
 def table(stack: LiveStack) -> Iterator[Origin]:
     """In a database of its own of the stack's PostgreSQL, with a role that may read it."""
     name = f"pull_{secrets.token_hex(6)}"
-    role, other = sql.Identifier(name), Database(stack.stack, name)
-    with psycopg.connect(Database(stack.stack, "postgres").superuser_url, autocommit=True) as admin:
+    role, server, own = sql.Identifier(name), Database(stack.stack, "postgres"), Database(stack.stack, name)
+    with psycopg.connect(server.superuser_url, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(role))
         admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(SECRET)))
-        try:
-            with psycopg.connect(other.superuser_url, autocommit=True) as inside:
-                inside.execute("CREATE TABLE hosts (serial text PRIMARY KEY, name text, cores int, bought date)")
-                inside.execute(sql.SQL("GRANT SELECT ON hosts TO {}").format(role))
-                statement = "INSERT INTO hosts VALUES (%(serial)s, %(name)s, %(cores)s, %(bought)s)"
-                inside.cursor().executemany(statement, hosts(COUNT))
-            settings = {
-                "dialect": "postgresql",
-                "host": "127.0.0.1",
-                "port": stack.stack.instance.ports.postgres,
-                "database": name,
-                "user": name,
-                "table": "hosts",
-                "tls": "disable",
-                "password": SECRET,
-            }
-            yield Origin("database", settings, {**settings, "password": WRONG})
-        finally:
+    try:
+        with psycopg.connect(own.superuser_url, autocommit=True) as inside:
+            inside.execute("CREATE TABLE hosts (serial text PRIMARY KEY, name text, cores int, bought date)")
+            inside.execute(sql.SQL("GRANT SELECT ON hosts TO {}").format(role))
+            statement = "INSERT INTO hosts VALUES (%(serial)s, %(name)s, %(cores)s, %(bought)s)"
+            inside.cursor().executemany(statement, hosts(COUNT))
+        settings = {
+            "dialect": "postgresql",
+            "host": "127.0.0.1",
+            "port": stack.stack.instance.ports.postgres,
+            "database": name,
+            "user": name,
+            "table": "hosts",
+            "tls": "disable",
+            "password": SECRET,
+        }
+        yield Origin("database", settings, {**settings, "password": WRONG})
+    finally:
+        # By a connection of its own: the server may have been killed in between.
+        with psycopg.connect(server.superuser_url, autocommit=True) as admin:
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(role))
             admin.execute(sql.SQL("DROP ROLE {}").format(role))
 

@@ -26,6 +26,7 @@ def run(stack: LiveStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with running(stack, tmp_path_factory.mktemp("chaos"), SEED, tenants=2) as run:
         run.fleet.start("importer")
         run.fleet.start("worker")
+        run.fleet.start("fetcher")
         run.fleet.wait_ready()
         baseline(run)
         run.learn([SCAN])
@@ -39,6 +40,8 @@ def run(stack: LiveStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         ("chunk.after_commit", "exit"),
         ("flip.before_commit", "sleep"),
         ("dispatch.after_publish", "exit"),
+        ("fetch.after_landing", "exit"),
+        ("fetch.after_end", "exit"),
     ],
 )
 def test_an_import_survives_a_failpoint(run: Run, point: str, action: str) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from deploy.local.ports import free_ports
+from runtime.destinations import Destinations
 from runtime.outbound import Answer, NotAnswered, Outbound
 from tests.receiver import GARBAGE, HANG, RESET, Receiver, Reply, receiving
 
@@ -28,12 +29,12 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 async def outbound() -> AsyncIterator[Outbound]:
-    made = Outbound(allow_http=True, allow_private_networks=True, timeout_seconds=0.5, resolve=here)
+    made = Outbound(Destinations("private", resolve=here), allow_http=True, timeout_seconds=0.5)
     yield made
     await made.close()
 
 
-async def here(_host: str, _port: int) -> list[str]:
+def here(_host: str, _port: int) -> list[str]:
     return ["127.0.0.1"]
 
 
@@ -51,10 +52,10 @@ async def test_the_connection_goes_to_the_checked_address_under_the_name_of_the_
 async def test_a_second_answer_of_the_name_server_changes_nothing(receiver: Receiver) -> None:
     answers = iter([["127.0.0.1"], ["169.254.169.254"]])
 
-    async def rebinding(_host: str, _port: int) -> list[str]:
+    def rebinding(_host: str, _port: int) -> list[str]:
         return next(answers)
 
-    outbound = Outbound(allow_http=True, allow_private_networks=True, resolve=rebinding)
+    outbound = Outbound(Destinations("private", resolve=rebinding), allow_http=True)
     try:
         await outbound.post(receiver.url(host=NAME), b"{}", {})
         assert len(receiver.received) == 1
@@ -66,7 +67,7 @@ async def test_a_second_answer_of_the_name_server_changes_nothing(receiver: Rece
 
 
 async def test_nothing_reaches_this_machine_where_that_is_not_allowed(receiver: Receiver) -> None:
-    outbound = Outbound(allow_http=True, resolve=here)
+    outbound = Outbound(Destinations(resolve=here), allow_http=True)
     try:
         for url in (receiver.url(), receiver.url(host=NAME), receiver.url(host="[::ffff:127.0.0.1]")):
             with pytest.raises(NotAnswered, match="not public"):
@@ -80,7 +81,7 @@ async def test_the_proxy_of_the_environment_is_not_asked(receiver: Receiver, mon
     with receiving() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url(""))
-        outbound = Outbound(allow_http=True, allow_private_networks=True)
+        outbound = Outbound(Destinations("private"), allow_http=True)
         try:
             await outbound.post(receiver.url(), b"{}", {})
         finally:
@@ -89,10 +90,10 @@ async def test_the_proxy_of_the_environment_is_not_asked(receiver: Receiver, mon
 
 
 async def test_the_next_address_is_tried_where_one_takes_no_connection(receiver: Receiver) -> None:
-    async def two(_host: str, _port: int) -> list[str]:
+    def two(_host: str, _port: int) -> list[str]:
         return ["::1", "127.0.0.1"]
 
-    outbound = Outbound(allow_http=True, allow_private_networks=True, resolve=two)
+    outbound = Outbound(Destinations("private", resolve=two), allow_http=True)
     try:
         assert (await outbound.post(receiver.url(host=NAME), b"{}", {})).status == 200
     finally:
@@ -180,9 +181,7 @@ def secure(certificate: Path) -> Iterator[Receiver]:
 async def test_the_certificate_must_be_that_of_the_name_and_the_name_is_asked_for(
     secure: Receiver, certificate: Path
 ) -> None:
-    outbound = Outbound(
-        allow_private_networks=True, resolve=here, tls=ssl.create_default_context(cafile=str(certificate))
-    )
+    outbound = Outbound(Destinations("private", resolve=here), tls=ssl.create_default_context(cafile=str(certificate)))
     try:
         assert (await outbound.post(secure.url(host=NAME, scheme="https"), b"{}", {})).status == 200
         assert secure.server_names == [NAME]
@@ -194,7 +193,7 @@ async def test_the_certificate_must_be_that_of_the_name_and_the_name_is_asked_fo
 
 
 async def test_a_certificate_of_nobody_we_trust_is_refused(secure: Receiver) -> None:
-    outbound = Outbound(allow_private_networks=True, resolve=here)
+    outbound = Outbound(Destinations("private", resolve=here))
     try:
         with pytest.raises(NotAnswered, match="certificate is not good"):
             await outbound.post(secure.url(host=NAME, scheme="https"), b"{}", {})

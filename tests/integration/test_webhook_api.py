@@ -17,6 +17,7 @@ from uuid_utils.compat import uuid7
 from hythe.importer.v1 import importer_pb2, webhooks_pb2
 from hythe.importer.v1.webhooks_pb2_grpc import WebhookServiceStub, add_WebhookServiceServicer_to_server
 from runtime.auth import Principal, Role
+from runtime.destinations import Destinations
 from runtime.outbound import Outbound
 from runtime.sealing import Sealer, new_key
 from services.importer import webhooks
@@ -102,7 +103,7 @@ def as_(caller: str) -> tuple[tuple[str, str], ...]:
 @pytest.fixture
 async def api(database: Database) -> AsyncIterator[Api]:
     connection = await psycopg.AsyncConnection.connect(database.superuser_url, autocommit=True, row_factory=dict_row)
-    outbound = Outbound()
+    outbound = Outbound(Destinations())
     async with connected(database, "hythe_importer") as adapter, connection:
         ids = []
         for tenant_id in (1, 1, 2):

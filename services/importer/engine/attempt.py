@@ -18,7 +18,7 @@ from runtime.errors import ServiceError
 from runtime.failpoints import failpoint
 from runtime.objects import ObjectStore
 from services.importer import metrics
-from services.importer.engine import claims, ending, progress, undo
+from services.importer.engine import claims, ending, last_word, progress, undo
 from services.importer.engine.claims import Claim, Request
 from services.importer.engine.failures import Cancelled, Drained, FencedOut, ImportFailure, Paused, RetryableFailure
 from services.importer.engine.heartbeat import Heartbeat, Signals
@@ -37,7 +37,6 @@ log = structlog.get_logger(__name__)
 MAX_RETRIES = 5
 FIRST_RETRY_SECONDS = 5.0
 LAST_RETRY_SECONDS = 300.0
-WRITE_AGAIN_SECONDS = 1.0
 REPORT_SECONDS = 15.0
 DATA_EXCEPTION = "22"
 NO_DELAY = timedelta(0)
@@ -215,23 +214,16 @@ class Attempt:
             log.warning("the report of a failed import could not be written", error=str(error))
 
     async def _record(self, write: Callable[[AsyncConnection], Awaitable[Ending]]) -> Ending:
-        """Writes the end down behind the fence, for as long as the database is away."""
-        self._progress.is_closed = True
-        while True:
-            try:
-                async with self._database.transaction(self._claim.job.tenant_id) as connection:
-                    await claims.hold(connection, self._claim)
-                    ended = await write(connection)
-                    failpoint("end.before_commit")
-            except FencedOut:
-                # Another attempt, or an end that did commit although its answer was lost.
-                return Ending.FENCED
-            except (ServiceError, DBAPIError) as error:
-                log.warning("the end of an attempt could not be written yet", error=str(error))
-                await asyncio.sleep(WRITE_AGAIN_SECONDS)
-            else:
-                failpoint("end.after_commit")
-                return ended
+        async def end(connection: AsyncConnection) -> Ending:
+            ended = await write(connection)
+            failpoint("end.before_commit")
+            return ended
+
+        ended = await last_word.written(self._database, self._claim, self._progress, end)
+        if ended is None:
+            return Ending.FENCED
+        failpoint("end.after_commit")
+        return ended
 
 
 def _named(error: DBAPIError) -> ImportFailure | RetryableFailure:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.fetcher import fetcher, reader_process, store
-from services.importer.engine import heartbeat
+from services.fetcher import reader_process
+from services.importer.engine import heartbeat, last_word, slot
 from services.importer.targets.objects.plan import ObjectPlan
 from tests.integration.fetcher.quay import Quay
 from tests.integration.importer.conftest import bench, engine
@@ -21,10 +21,10 @@ __all__ = ["bench", "engine"]
 
 @pytest.fixture
 async def quay(bench: Bench, database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Quay]:
-    monkeypatch.setattr(fetcher, "FETCH_SECONDS", 0.1)
+    monkeypatch.setattr(slot, "FETCH_SECONDS", 0.1)
     monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.02)
     monkeypatch.setattr(reader_process, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(store, "WRITE_AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr(last_word, "WRITE_AGAIN_SECONDS", 0.02)
     depot = await Depot.of(bench.engine)
     host = await depot.type("Host", Cores="integer")
     depot.plan = ObjectPlan(types=(host.plan(),))

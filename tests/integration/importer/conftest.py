@@ -9,9 +9,9 @@ import pytest
 from psycopg.rows import dict_row
 
 from runtime.database import Database
+from runtime.destinations import Destinations
 from runtime.outbound import Outbound
-from services.importer import worker
-from services.importer.engine import attempt, heartbeat
+from services.importer.engine import heartbeat, last_word, slot
 from services.importer.engine.parser_process import start_fork_server
 from tests.integration.importer.desk import Desk
 from tests.integration.importer.office import Office
@@ -70,7 +70,7 @@ async def desk(office: Office, database: TestDatabase) -> AsyncIterator[Desk]:
 
 @pytest.fixture
 async def post_room(desk: Desk) -> AsyncIterator[PostRoom]:
-    outbound = Outbound(allow_http=True, allow_private_networks=True, timeout_seconds=TIMEOUT_SECONDS)
+    outbound = Outbound(Destinations("private"), allow_http=True, timeout_seconds=TIMEOUT_SECONDS)
     with receiving() as receiver:
         yield PostRoom(desk, receiver, outbound)
     await outbound.close()
@@ -78,7 +78,7 @@ async def post_room(desk: Desk) -> AsyncIterator[PostRoom]:
 
 @pytest.fixture
 def shop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setattr(worker, "FETCH_SECONDS", 0.1)
+    monkeypatch.setattr(slot, "FETCH_SECONDS", 0.1)
     monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.02)
-    monkeypatch.setattr(attempt, "WRITE_AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr(last_word, "WRITE_AGAIN_SECONDS", 0.02)
     return Shop(bench)

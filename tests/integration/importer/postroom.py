@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from runtime.destinations import Destinations
 from runtime.outbound import Outbound
 from runtime.sealing import Sealer, new_key
 from services.importer.deliveries import Deliveries
@@ -44,7 +45,7 @@ class PostRoom:
 
     def with_timeout(self, seconds: float) -> PostRoom:
         """The same with more patience. Its `outbound` is the caller's to close."""
-        outbound = Outbound(allow_http=True, allow_private_networks=True, timeout_seconds=seconds)
+        outbound = Outbound(Destinations("private"), allow_http=True, timeout_seconds=seconds)
         return replace(self, outbound=outbound)
 
     async def webhook(self, tenant: int = TENANT, *, path: str = "/hook", **more: Any) -> int:

@@ -304,7 +304,7 @@ async def test_a_url_that_is_not_allowed_any_more_gets_nothing(post_room: PostRo
     await post_room.announced()
     await post_room.deliver()
     (row,) = await post_room.log()
-    assert (row["state"], row["error"]) == ("PENDING", "The URL is not allowed: its host is not public.")
+    assert (row["state"], row["error"]) == ("PENDING", "The URL is not allowed: the host is not public.")
 
 
 async def test_an_oddity_of_one_delivery_keeps_no_other_waiting(

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from services.importer import metrics, worker
-from services.importer.engine import janitor
+from services.importer import metrics
+from services.importer.engine import janitor, slot
 from services.importer.engine.staging import staged_imports
 from services.importer.model import Lane
 from services.importer.targets.findings.target import FindingsTarget
@@ -171,7 +171,7 @@ async def test_a_cancelled_import_ends_and_its_message_with_it(shop: Shop, monke
 async def test_a_long_import_keeps_its_message_and_an_outage_of_the_queue_does_not_stop_it(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "MESSAGE_BEAT_SECONDS", 0.0)
+    monkeypatch.setattr(slot, "MESSAGE_BEAT_SECONDS", 0.0)
     beats = []
     original = FakeDelivery.in_progress
 

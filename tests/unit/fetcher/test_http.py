@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.fetcher.http import host_of, url_of
+from runtime.outbound import host_of
+from services.fetcher.http import url_of
 
 
 @pytest.mark.parametrize(

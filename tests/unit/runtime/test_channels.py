@@ -18,6 +18,7 @@ from runtime.auth import ApiKey, Basic, RemoteKeySource, RemoteResolver, remote_
 from runtime.channels import call_metadata, channel
 from runtime.context import Principal, RequestInfo, Role, credential_variable, request_variable
 from runtime.errors import Internal, NotFound, ResourceExhausted, ServiceError, Unauthenticated, Unavailable
+from runtime.standings import RemoteStandings
 from runtime.telemetry import trace_id_of
 from runtime.wire import DETAILS_KEY, from_rpc_error, status_details
 from runtime.workspaces import RemoteWorkspaces
@@ -58,6 +59,12 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
         self.asked.append(request.workspace)
         workspace = identity_pb2.Workspace(workspace_id=str(UUID(int=1)), name=request.workspace)
         return identity_pb2.GetWorkspaceResponse(workspace=workspace)
+
+    async def CheckAccount(self, request: Any, context: Any) -> identity_pb2.CheckAccountResponse:
+        if self.refuse:
+            await self.refuse.pop(0)(context)
+        standing: Any = request.user_id if request.role == options_pb2.ROLE_IMPORTER else 0
+        return identity_pb2.CheckAccountResponse(standing=standing)
 
     async def Resolve(self, request: Any, context: Any) -> identity_pb2.ResolveResponse:
         if request.api_key == "hy_good":
@@ -195,3 +202,23 @@ def test_details_that_are_not_ours_are_not_read() -> None:
     trailers = grpc.aio.Metadata((DETAILS_KEY, b"\xff\xff"))
     error = grpc.aio.AioRpcError(grpc.StatusCode.NOT_FOUND, grpc.aio.Metadata(), trailers, "text", None)
     assert isinstance(from_rpc_error(error, "status"), Internal)
+
+
+@pytest.mark.parametrize(
+    ("standing", "refusal"),
+    [(1, ""), (2, "OWNER_DISABLED"), (3, "OWNER_RIGHTS_MISSING"), (4, "WORKSPACE_DISABLED")],
+)
+async def test_the_standing_of_an_account_is_a_code_where_it_is_not_good(
+    running: Running, standing: int, refusal: str
+) -> None:
+    # Of our own identity service, the account's number is its standing.
+    assert await RemoteStandings(running.channel).refusal(4, standing, UUID(int=1)) == refusal
+
+
+async def test_a_standing_that_nobody_knows_or_can_tell_is_no_good_one(running: Running) -> None:
+    for standing in (0, 9):
+        with pytest.raises(Unavailable):
+            await RemoteStandings(running.channel).refusal(4, standing, UUID(int=1))
+    running.identity.refuse = [transports(grpc.StatusCode.UNAVAILABLE)] * 9
+    with pytest.raises(Unavailable):
+        await RemoteStandings(running.channel).refusal(4, 1, UUID(int=1))

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from runtime.destinations import Destinations, Forbidden, Unresolved, parsed_exemptions
-
-PUBLIC = "93.184.215.14"
+from tests.addresses import NEVER_REACHED, NOT_PUBLIC, PRIVATE, PUBLIC
 
 
 def answering(*answers: str) -> Destinations:
@@ -17,24 +16,45 @@ def test_a_name_with_a_public_address_is_connected_to(host: str) -> None:
     assert answering(PUBLIC, "2606:2800:21f::1").addresses(host, 5432) == (PUBLIC, "2606:2800:21f::1")
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        *("127.0.0.1", "127.8.8.8", "0.0.0.0", "0.1.2.3", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.0.1"),  # noqa: S104 - an address to refuse
-        *("100.64.0.1", "100.100.100.200", "169.254.169.254", "169.254.170.2", "192.0.0.192", "192.0.0.1"),
-        *("198.18.0.1", "198.19.255.255", "192.0.2.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.1.1.1"),
-        *("240.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fec0::1", "fc00::1", "fd12::1", "fd00:ec2::254"),
-        *("ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1"),
-        *("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "2002:7f00:1::", "2002:a9fe:a9fe::1"),
-        *("2001:0:4136:e378:8000:63bf:80ff:fffe", "2001:db8::1", "100::1"),
-    ],
-)
+@pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_an_address_that_is_not_public_is_not_connected_to(address: str) -> None:
     for destinations in (answering(address), answering(PUBLIC, address)):
         with pytest.raises(Forbidden, match="not public"):
             destinations.addresses("rebound.example.com", 443)
     with pytest.raises(Forbidden, match="not public"):
-        answering(PUBLIC).addresses(f"[{address}]" if ":" in address else address, 443)
+        answering(PUBLIC).check(f"[{address}]" if ":" in address else address, 443)
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_networks_of_private_use_are_exempt_by_one_word(address: str) -> None:
+    destinations = Destinations("private:443", resolve=lambda _host, _port: [address])
+    for host in (address, "intranet", "db.example.com"):
+        assert destinations.addresses(host, 443)
+        with pytest.raises(Forbidden):
+            destinations.addresses(host, 444)
+
+
+@pytest.mark.parametrize("address", NEVER_REACHED)
+def test_where_clouds_keep_credentials_is_never_connected_to(address: str) -> None:
+    everything = Destinations("private, 0.0.0.0/0, ::/0, db.example.com", resolve=lambda _host, _port: [address])
+    for host in (address, "db.example.com"):
+        with pytest.raises(Forbidden, match="not public"):
+            everything.addresses(host, 443)
+
+
+def test_a_name_without_a_dot_is_asked_for_only_where_something_is_exempt() -> None:
+    asked: list[str] = []
+
+    def resolve(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        return [PUBLIC]
+
+    for exemptions in ("", "db", "intranet:444", "10.0.0.0/8:444", "intranet.example.com"):
+        with pytest.raises(Forbidden, match="not public"):
+            Destinations(exemptions, resolve=resolve).addresses("intranet", 443)
+    assert asked == []
+    for exemptions in ("intranet", "10.0.0.0/8", "private:443"):
+        assert Destinations(exemptions, resolve=resolve).addresses("intranet", 443) == (PUBLIC,)
 
 
 @pytest.mark.parametrize(

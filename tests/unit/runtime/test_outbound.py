@@ -8,22 +8,9 @@ from typing import Any
 
 import pytest
 
+from runtime.destinations import Destinations
 from runtime.outbound import BadUrl, NotAnswered, Outbound, seconds_of
-
-REFUSED_ADDRESSES = [
-    "127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254",  # noqa: S104 - what must be refused
-    "192.0.2.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
-    "::", "::1", "::127.0.0.1", "fe80::1", "fe80::1%1", "fec0::1", "fc00::1", "fd12:3456::1", "ff02::1", "2001:db8::1",
-    "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::808:808",
-    "64:ff9b:1::1", "2002:7f00:1::", "2002:808:808::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2",
-]  # fmt: skip
-NEVER_ALLOWED = [
-    "0.0.0.0", "169.254.169.254", "169.254.1.1", "224.0.0.1", "255.255.255.255", "::", "fe80::1", "ff02::1",  # noqa: S104
-    "fd00:ec2::254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::",
-]  # fmt: skip
-PRIVATE = ["127.0.0.1", "10.0.0.1", "192.168.1.1", "::1", "fd12:3456::1", "::ffff:10.0.0.1"]
-PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8"]
-
+from tests.addresses import NEVER_REACHED, NOT_PUBLIC, PRIVATE, PUBLIC
 
 TLS = ssl.create_default_context()
 
@@ -35,7 +22,7 @@ class Names:
         self.addresses = list(addresses)
         self.asked: list[tuple[str, int]] = []
 
-    async def __call__(self, host: str, port: int) -> list[str]:
+    def __call__(self, host: str, port: int) -> list[str]:
         self.asked.append((host, port))
         if not self.addresses:
             raise OSError("no such name")
@@ -46,8 +33,8 @@ class Names:
 async def made() -> AsyncIterator[Any]:
     opened: list[Outbound] = []
 
-    def make(**settings: Any) -> Outbound:
-        opened.append(Outbound(tls=TLS, **settings))
+    def make(exemptions: str = "", names: Names | None = None, **settings: Any) -> Outbound:
+        opened.append(Outbound(Destinations(exemptions, resolve=names), tls=TLS, **settings))
         return opened[-1]
 
     yield make
@@ -109,51 +96,44 @@ async def test_a_url_that_is_not_allowed_is_refused_with_the_reason(made: Any, u
         made().check(url)
 
 
-@pytest.mark.parametrize("address", REFUSED_ADDRESSES)
+@pytest.mark.parametrize("address", NOT_PUBLIC)
 async def test_an_address_that_is_not_public_is_refused_at_once_and_behind_a_name(made: Any, address: str) -> None:
-    names = Names(address)
-    outbound = made(resolve=names)
-    if "%" not in address:
+    for names in (Names(address), Names(PUBLIC, address)):
+        outbound = made(names=names)
         with pytest.raises(BadUrl, match="not public"):
             outbound.check(f"https://{literal(address)}/")
-    with pytest.raises(NotAnswered, match="not public"):
-        await outbound.post("https://receiver.example/", b"{}", {})
-    assert names.asked == [("receiver.example", 443)]
+        with pytest.raises(NotAnswered, match="not public"):
+            await outbound.post("https://receiver.example/", b"{}", {})
+        assert names.asked == [("receiver.example", 443)]
 
 
 @pytest.mark.parametrize("url", ["https://0x7f.1/", "https://2130706433.0/", "https://127.1/", "https://0177.1/"])
 async def test_an_address_in_disguise_is_checked_as_what_it_resolves_to(made: Any, url: str) -> None:
     with pytest.raises(NotAnswered, match="not public"):
-        await made(resolve=Names("127.0.0.1")).post(url, b"{}", {})
+        await made(names=Names("127.0.0.1")).post(url, b"{}", {})
 
 
 @pytest.mark.parametrize("address", PRIVATE)
 async def test_private_networks_are_allowed_by_a_setting(made: Any, address: str) -> None:
-    outbound = made(allow_private_networks=True)
+    outbound = made("private")
     outbound.check(f"https://{literal(address)}/")
     outbound.check("https://intranet/")
     with pytest.raises(BadUrl):
         outbound.check("http://intranet/")
 
 
-@pytest.mark.parametrize("address", NEVER_ALLOWED)
+@pytest.mark.parametrize("address", NEVER_REACHED)
 async def test_where_clouds_keep_credentials_is_never_allowed(made: Any, address: str) -> None:
-    outbound = made(allow_private_networks=True, allow_http=True, resolve=Names(address))
+    outbound = made("private, 0.0.0.0/0, ::/0", allow_http=True, names=Names(address))
     with pytest.raises(BadUrl, match="not public"):
         outbound.check(f"http://{literal(address)}/")
     with pytest.raises(NotAnswered, match="not public"):
         await outbound.post("http://receiver.example/", b"{}", {})
 
 
-@pytest.mark.parametrize("address", PUBLIC)
-async def test_a_name_with_a_public_and_a_private_address_leads_to_the_public_one(made: Any, address: str) -> None:
-    outbound = made(resolve=Names("10.0.0.1", address, "127.0.0.1", address))
-    assert await outbound._addresses(outbound.check("https://receiver.example/")) == [address]
-
-
 async def test_a_name_that_nobody_knows_is_said_to_be_so(made: Any) -> None:
     with pytest.raises(NotAnswered, match="name of the host is not known"):
-        await made(resolve=Names()).post("https://receiver.example/", b"{}", {})
+        await made(names=Names()).post("https://receiver.example/", b"{}", {})
 
 
 def test_a_wish_to_wait_is_a_number_or_a_date() -> None:

@@ -78,6 +78,7 @@ def test_unknown_settings_within_others_are_refused_by_name() -> None:
         ("database", {"query": ""}, "settings.query"),
         ("database", {"statementTimeoutSeconds": 0}, "settings.statementTimeoutSeconds"),
         ("ldap", {"pageSize": 0}, "settings.pageSize"),
+        ("ldap", {"pageSize": 1_001}, "settings.pageSize"),
         ("ldap", {"attributes": ["a"] * 101}, "settings.attributes"),
         ("rest", {"url": "ftp://example.com"}, "settings.url"),
         ("rest", {"url": "https://example.com/#x"}, "settings.url"),
@@ -103,6 +104,13 @@ def test_settings_that_cannot_work_are_refused_by_name(type_: SourceType, change
     with pytest.raises(InvalidArgument) as raised:
         check_settings(read_settings(type_, GOOD[type_] | change))
     assert (raised.value.reason, raised.value.metadata["field"]) == ("INVALID_SETTINGS", field)
+
+
+@pytest.mark.parametrize("dialect", ["mssql", "oracle"])
+def test_a_kind_of_database_without_a_driver_is_refused_before_it_is_kept(dialect: str) -> None:
+    with pytest.raises(InvalidArgument) as raised:
+        check_settings(read_settings("database", GOOD["database"] | {"dialect": dialect}))
+    assert (raised.value.reason, raised.value.metadata["field"]) == ("DRIVER_MISSING", "settings.dialect")
 
 
 @pytest.mark.parametrize("type_", TYPES)
