@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from dialects.assets.links import Links
+from dialects.assets.source_settings import EXTERNAL
 from dialects.assets.states import EXECUTION_STATUS, IMPORT_STATUS
 from dialects.assets.times import moment
 from runtime.errors import InvalidArgument
@@ -18,8 +19,6 @@ LONGEST_REASON = 1_024
 LONGEST_DESCRIPTION = 1_024
 LARGEST_COUNT = 2**53
 """JSON numbers of clients are exact up to here."""
-EXTERNAL = "external"
-UPLOADED = frozenset({"csv", "json"})
 TITLES = {
     "csv": "CSV",
     "json": "JSON",

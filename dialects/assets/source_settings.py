@@ -16,6 +16,13 @@ import msgspec
 from runtime.errors import InvalidArgument
 
 SourceType = Literal["csv", "json", "external", "database", "ldap", "rest", "custom"]
+"""Where the data of a source comes from."""
+EXTERNAL: SourceType = "external"
+"""Clients send the data of a run while it is open."""
+FILE_TYPES: frozenset[SourceType] = frozenset({"csv", "json"})
+"""An uploaded file is the one input of a run."""
+FETCHED_TYPES: tuple[SourceType, ...] = ("database", "ldap", "rest", "custom")
+"""The fetcher lands the inputs of a run."""
 
 
 class _Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):

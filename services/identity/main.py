@@ -27,6 +27,7 @@ from services.identity.passwords import Passwords
 from services.identity.service import IdentityService, UseCases, WellKnown
 from services.identity.settings import IdentitySettings
 from services.identity.signing import KeyRing
+from services.identity.standings import Standings
 from services.identity.store.transactions import Store
 from services.identity.tenants import Tenants
 from services.identity.tokens import TokenIssuer
@@ -65,6 +66,7 @@ async def main() -> None:
         keys=keys,
         logins=Logins(store, passwords, issuer, limit),
         credentials=Credentials(store),
+        standings=Standings(store),
         tenants=Tenants(store, passwords),
         users=Users(store, passwords),
         api_keys=ApiKeys(store),

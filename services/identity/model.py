@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -61,6 +62,15 @@ class Account:
             and (self.operator or not other.operator)
             and covers_clients(self.client_ids, other.client_ids)
         )
+
+
+class Standing(IntEnum):
+    """Whether an account may still do what it asked for earlier; the first reason why not. Numbers as in the API."""
+
+    GOOD = 1
+    DISABLED = 2
+    RIGHTS_MISSING = 3
+    WORKSPACE_DISABLED = 4
 
 
 def covers_clients(ours: frozenset[int] | None, theirs: frozenset[int] | None) -> bool:

@@ -16,15 +16,17 @@ from hythe.identity.v1.well_known_pb2_grpc import WellKnownServicer
 from runtime.auth import ApiKey, Basic, Principal, current_credential, current_principal, current_request
 from runtime.timestamps import timestamp
 from services.identity.api_keys import ApiKeys
+from services.identity.checks import checked_role
 from services.identity.container_tokens import ContainerTokens
 from services.identity.credentials import Credentials
 from services.identity.logins import Logins
 from services.identity.model import Account, ContainerToken, KeyRecord, Tenant, Workspace
 from services.identity.signing import KeyRing
+from services.identity.standings import Standings
 from services.identity.tenants import Tenants
 from services.identity.tokens import Token
 from services.identity.users import Users
-from services.identity.workspaces import Workspaces
+from services.identity.workspaces import Workspaces, read_id, workspace_not_found
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -36,6 +38,7 @@ class UseCases:
     keys: KeyRing
     logins: Logins
     credentials: Credentials
+    standings: Standings
     tenants: Tenants
     users: Users
     api_keys: ApiKeys
@@ -66,6 +69,15 @@ class IdentityService(IdentityServiceServicer):
             credential = ApiKey(request.api_key)
         principal = await self._do.credentials.resolve(credential)
         return pb.ResolveResponse(principal=principal_message(principal))
+
+    async def CheckAccount(self, request: pb.CheckAccountRequest, context: Context) -> pb.CheckAccountResponse:
+        workspace_id = read_id(request.workspace_id)
+        if workspace_id is None:
+            raise workspace_not_found(request.workspace_id)
+        standing = await self._do.standings.check(
+            request.tenant_id, request.user_id, least=checked_role(request.role), workspace_id=workspace_id
+        )
+        return pb.CheckAccountResponse(standing=int(standing))  # type: ignore[arg-type] # As of roles, below.
 
     async def WhoAmI(self, request: pb.WhoAmIRequest, context: Context) -> pb.WhoAmIResponse:
         principal = current_principal()

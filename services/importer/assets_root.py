@@ -13,6 +13,7 @@ from runtime.database import Database
 from runtime.objects import ObjectStore
 from runtime.outbound import Outbound
 from runtime.sealing import Sealer
+from runtime.standings import RemoteStandings
 from runtime.workspaces import RemoteWorkspaces
 from services.importer.assets.chunks import Chunks
 from services.importer.assets.executions import Executions
@@ -20,6 +21,7 @@ from services.importer.assets.firing import Firing
 from services.importer.assets.import_sources import ImportSources
 from services.importer.assets.mapping_rules import FormatRules
 from services.importer.assets.mappings import Mappings
+from services.importer.assets.object_edits import ObjectEdits
 from services.importer.assets.object_schemas import ObjectSchemas
 from services.importer.assets.openings import Openings
 from services.importer.assets.schedules import Schedules
@@ -34,6 +36,7 @@ from services.importer.imports import Thresholds
 from services.importer.repeats import Repeats
 from services.importer.settings import ImporterSettings
 from services.importer.store.assets_executions import SqlRunStore
+from services.importer.store.assets_objects import SqlObjectStore
 from services.importer.store.assets_schedules import SqlRunWatch, SqlScheduleStore
 from services.importer.store.assets_sources import SqlSourceStore
 from services.importer.store.imports import SqlImportStore
@@ -72,15 +75,21 @@ def assets_parts(on: Foundations, settings: ImporterSettings) -> AssetsParts:
     sources = ImportSources(store, workspaces, on.sealer, formats)
     mappings = Mappings(store, workspaces, formats, on.objects)
     tokens = Tokens(sources, store, RemoteContainerTokens(on.identity))
-    rules = Rules(settings.max_running_executions, timedelta(seconds=settings.open_execution_seconds))
+    rules = Rules(
+        settings.max_running_executions,
+        timedelta(seconds=settings.open_execution_seconds),
+        timedelta(seconds=settings.longest_open_execution_seconds),
+    )
     starts = Starts(on.imports, on.objects, on.thresholds, rules)
     executions = Executions(runs, starts, workspaces, on.commands, on.repeats, rules)
     chunks = Chunks(runs, on.imports, on.objects, executions, on.thresholds, rules, settings.max_chunk_bytes)
     schedules = Schedules(timetables, executions, on.outbound)
+    edits = ObjectEdits(SqlObjectStore(on.database), workspaces)
     watch = SqlRunWatch(on.dispatch_database)
-    firing = Firing(watch, timetables, runs, starts, on.outbound, settings.dispatch_poll_seconds)
+    standings = RemoteStandings(on.identity)
+    firing = Firing(watch, timetables, runs, starts, standings, on.outbound, settings.dispatch_poll_seconds)
     return AssetsParts(
-        AssetsImporter(SourceUseCases(schemas, sources, mappings, tokens), executions, chunks, schedules, links),
+        AssetsImporter(SourceUseCases(schemas, sources, mappings, tokens), executions, chunks, schedules, edits, links),
         ImportSourceService(schemas, sources, mappings, tokens),
         (Openings(watch, runs, rules).run, firing.run),
     )

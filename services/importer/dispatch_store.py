@@ -242,25 +242,6 @@ async def forget(connection: AsyncConnection, item: Due) -> None:
     await connection.execute(delete(outbox).where(*_at(item)))
 
 
-async def backlog(connection: AsyncConnection) -> tuple[int, float]:
-    """How many imports are not finished, and how long the oldest one waits that no worker was told of."""
-    query = select(
-        func.count(),
-        func.coalesce(
-            func.extract("epoch", func.now() - func.min(outbox.c.created_at).filter(outbox.c.dispatch_number == 0)), 0
-        ),
-    ).where(outbox.c.topic == Topic.RUN)
-    size, lag = (await connection.execute(query)).one()
-    return int(size), float(lag)
-
-
-async def rows_by_topic(connection: AsyncConnection) -> dict[Topic, int]:
-    """How many rows of each topic the outbox has."""
-    query = select(outbox.c.topic, func.count().label("rows")).group_by(outbox.c.topic)
-    found = {row.topic: row.rows for row in await connection.execute(query)}
-    return {topic: found.get(topic, 0) for topic in Topic}
-
-
 async def tenants_with_imports(connection: AsyncConnection) -> list[int]:
     """Every tenant that has an import, by jumping from one to the next in the index instead of reading every row."""
     query = text(

@@ -27,6 +27,7 @@ from services.importer import dispatch_store, job_message, metrics
 from services.importer.dispatch_store import Due, Leadership
 from services.importer.model import State
 from services.importer.settings import DispatchSettings
+from services.importer.store import backlog
 from services.importer.store.outbox import DISPATCHES_OF_A_ROW
 from services.importer.waiting import wait, wait_for_either
 
@@ -141,10 +142,14 @@ class Dispatcher:
             return
         self._measured_at = now
         async with self._database.transaction(None) as connection:
-            size, lag = await dispatch_store.backlog(connection)
-            rows = await dispatch_store.rows_by_topic(connection)
+            size, lag = await backlog.unfinished(connection)
+            queues = await backlog.queues(connection)
+            rows = await backlog.rows_by_topic(connection)
         metrics.OUTBOX_SIZE.set(size)
         metrics.OUTBOX_LAG.set(lag)
+        for lane, queue in queues.items():
+            metrics.QUEUED.labels(lane).set(queue.imports)
+            metrics.QUEUED_SECONDS.labels(lane).set(queue.oldest_seconds)
         for topic, count in rows.items():
             metrics.OUTBOX_ROWS.labels(topic).set(count)
 

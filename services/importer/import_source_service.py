@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import grpc
 import msgspec
-from google.protobuf.json_format import MessageToDict, ParseDict
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.json_format import MessageToDict
 
 from dialects.assets.import_sources import status_of
 from dialects.assets.members import whole_numbers
@@ -25,6 +23,7 @@ from services.importer.assets.object_types import ObjectSchema
 from services.importer.assets.places import Place
 from services.importer.assets.sources import ImportSource
 from services.importer.assets.tokens import Tokens
+from services.importer.dialects.answers import struct
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Request = (
@@ -193,7 +192,3 @@ def source_message(source: ImportSource) -> pb.ImportSource:
         create_time=timestamp(source.created_at),
         update_time=timestamp(source.updated_at),
     )
-
-
-def struct(members: Mapping[str, Any]) -> Struct:
-    return ParseDict(dict(members), Struct())

@@ -264,10 +264,6 @@ def already_running() -> FailedPrecondition:
     return FailedPrecondition(ALREADY_RUNNING, "An import of this file has not ended yet.")
 
 
-def source_running() -> FailedPrecondition:
-    return FailedPrecondition("IN_PROGRESS", "Another run of this import source has not ended yet.")
-
-
 def refuse_too_large(size: int, facts: Facts, thresholds: Thresholds) -> None:
     """By the tenant's own limit, or the installation's."""
     limit = facts.max_file_bytes or thresholds.max_file_bytes

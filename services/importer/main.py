@@ -22,6 +22,7 @@ from runtime.audit import AuditTable, AuditTrail
 from runtime.auth import remote_authenticator
 from runtime.channels import channel
 from runtime.database import Database
+from runtime.destinations import Destinations
 from runtime.jetstream import JobQueue
 from runtime.notifications import Listener
 from runtime.objects import object_store
@@ -107,7 +108,7 @@ async def main() -> None:
     record_files = SqlRecordFileStore(database)
     record_imports = RecordImports(record_files, store, objects, workspaces, imports)
     commands = Commands(store)
-    repeats = Repeats(store, objects, thresholds, outcomes_kept=timedelta(days=settings.undo_days))
+    repeats = Repeats(store, objects, thresholds, timedelta(days=settings.undo_days), settings.max_running_executions)
     record_commands = RecordCommands(record_files, commands, repeats)
     engagements = Engagements(SqlEngagementStore(database), max_running_imports=settings.max_running_imports)
     listener = Listener(dispatch_url, CHANNEL)
@@ -185,8 +186,8 @@ async def main() -> None:
 def way_out(settings: ImporterSettings) -> Outbound:
     """Where webhooks may lead."""
     return Outbound(
+        Destinations(settings.webhook_allow),
         allow_http=settings.webhook_allow_http,
-        allow_private_networks=settings.webhook_allow_private_networks,
         timeout_seconds=settings.webhook_timeout_seconds,
     )
 

@@ -12,10 +12,15 @@ COMMANDS = Counter("hythe_import_commands", "Commands on imports that were carri
 IMPORTS_CANCELLED = Counter("hythe_import_cancel_requests", "Cancel requests accepted.")
 CHUNKS = Counter("hythe_import_chunks", "Pieces of data sent for runs: taken, repeated, empty, refused.", ["outcome"])
 CHUNK_BYTES = Counter("hythe_import_chunk_bytes", "Bytes of pieces that were taken.")
+OBJECTS_EDITED = Counter("hythe_objects_edited", "Objects created, updated and deleted by people.", ["action"])
 
 # The dispatcher.
 OUTBOX_LAG = Gauge("hythe_import_outbox_lag_seconds", "Age of the oldest import that no worker was told of yet.")
 OUTBOX_SIZE = Gauge("hythe_import_outbox_size", "Imports that are not finished.")
+QUEUED = Gauge("hythe_import_queued", "Imports of a lane that are queued: sent to it, or kept back by a cap.", ["lane"])
+QUEUED_SECONDS = Gauge(
+    "hythe_import_queued_oldest_seconds", "How long an import of a lane waits that was sent and nobody took.", ["lane"]
+)
 REDRIVES = Counter("hythe_import_redrives", "Imports sent to the workers again.")
 PUBLISHED = Counter("hythe_import_published", "Imports sent to the workers.", ["lane"])
 OUTBOX_ROWS = Gauge("hythe_outbox_rows", "Rows of the outbox by topic: run, ended, webhook.", ["topic"])
@@ -29,7 +34,9 @@ DELIVERY_LAG = Histogram(
 DELIVERING = Gauge("hythe_webhook_delivering", "Deliveries being attempted now.")
 OPENINGS_EXPIRED = Counter("hythe_import_openings_expired", "Runs that were open for too long.")
 TURNS_GIVEN = Counter("hythe_import_turns_given", "Runs that waited and were queued by the sweep, not by an end.")
-SCHEDULES_FIRED = Counter("hythe_import_schedules_fired", "Scheduled runs: started, called, failed.", ["outcome"])
+SCHEDULES_FIRED = Counter(
+    "hythe_import_schedules_fired", "Scheduled runs: started, called, failed, skipped.", ["outcome"]
+)
 SCHEDULE_LAG = Gauge("hythe_import_schedule_lag_seconds", "How late the schedule was that fired last.")
 REAPED_OBJECTS = Counter("hythe_reaped_objects", "Removed from the store: upload, report, parts.", ["kind"])
 REAPED_BYTES = Counter("hythe_reaped_bytes", "Bytes of what was removed because nobody asked for it.")

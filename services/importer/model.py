@@ -36,6 +36,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 }
 
 
+LIVE = tuple(state for state in State if not state.is_terminal)
+"""The states of an import that has not ended."""
+
+
 def may_follow(current: State, following: State) -> bool:
     """Whether `following` is allowed after `current`."""
     return following in TRANSITIONS[current]

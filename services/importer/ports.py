@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from runtime.objects import ObjectInfo
+from services.importer.assets.turns import TurnSession
 from services.importer.model import Kind, Lane, State
 from services.importer.snapshot import NewImport, Snapshot
 
@@ -91,7 +92,7 @@ class Locked:
     """Whether it is another run's turn; the dispatcher does not know it then."""
 
 
-class ImportSession(Protocol):
+class ImportSession(TurnSession, Protocol):
     """One transaction on the imports of a tenant."""
 
     async def lock(self, import_id: UUID) -> Locked | None: ...

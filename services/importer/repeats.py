@@ -12,10 +12,11 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from runtime.auth import Principal, current_request, note_object
-from runtime.errors import FailedPrecondition, Unavailable
+from runtime.errors import FailedPrecondition, ResourceExhausted, Unavailable
 from runtime.objects import ObjectMissing
 from runtime.texts import checked_text
 from services.importer.access import lock_visible
+from services.importer.assets.turns import Terms, source_running, take_turn
 from services.importer.imports import (
     MAX_TEXT,
     Thresholds,
@@ -23,7 +24,6 @@ from services.importer.imports import (
     another_request,
     refuse_too_large,
     require_earlier,
-    source_running,
     with_declared_sha256,
 )
 from services.importer.metrics import COMMANDS, IMPORTS_CREATED
@@ -46,11 +46,19 @@ class Repeats:
     follow them, also one that another gave. A re-run is its caller's, as a trigger is.
     """
 
-    def __init__(self, store: ImportStore, objects: Objects, thresholds: Thresholds, outcomes_kept: timedelta) -> None:
+    def __init__(
+        self,
+        store: ImportStore,
+        objects: Objects,
+        thresholds: Thresholds,
+        outcomes_kept: timedelta,
+        max_running_executions: int,
+    ) -> None:
         self._store = store
         self._objects = objects
         self._thresholds = thresholds
         self._outcomes_kept = outcomes_kept
+        self._terms = Terms(max_running_executions)
 
     async def retry(self, principal: Principal, import_id: str) -> Snapshot:
         """Makes an import that waits for its next attempt go on now; continues one that failed by a new one."""
@@ -68,7 +76,9 @@ class Repeats:
                     raise FailedPrecondition(
                         "IMPORT_NOT_RETRYABLE", f"There is nothing to continue in this import: it is {locked.state}."
                     )
-                found = await add(session, made_from(await session.read(number), locked, Origin.RETRY))
+                new = made_from(await session.read(number), locked, Origin.RETRY)
+                await self._take_turn(session, new)
+                found = await add(session, new)
             note_object(new_import_id=found)
             return await session.read(found)
 
@@ -102,18 +112,31 @@ class Repeats:
             request_id=request_id or None,
             request_digest=digest,
         )
-        async with self._store.session(principal.tenant_id) as session:
-            await session.lock(number)
-            require_kept(await session.inputs(number))
-            if await session.add(new):
-                note_queued(new)
-                return await session.read(new.import_id)
+        try:
+            async with self._store.session(principal.tenant_id) as session:
+                await session.lock(number)
+                require_kept(await session.inputs(number))
+                await self._take_turn(session, new)
+                if await session.add(new):
+                    note_queued(new)
+                    return await session.read(new.import_id)
+        except (FailedPrecondition, ResourceExhausted):
+            # What is in the way may be this request itself, sent twice at once.
+            raced = await self._store.facts(principal.tenant_id, lookup)
+            if raced.earlier is None:
+                raise
+            return await self._replay(principal, raced.earlier, digest)
         raced = await self._store.facts(principal.tenant_id, lookup)
         if raced.earlier is None and new.import_source_id is not None:
             raise source_running()
         if raced.earlier is None and new.workspace_id is not None:
             raise already_running()
         return await self._replay(principal, require_earlier(raced), digest)
+
+    async def _take_turn(self, session: ImportSession, new: NewImport) -> None:
+        """A run of an import source begins by the rule of any start; it is refused where it would have to wait."""
+        if new.import_source_id is not None:
+            await take_turn(session, new.import_source_id, self._terms)
 
     async def _replay(self, principal: Principal, earlier: Earlier, digest: bytes | None) -> Snapshot:
         """The import that this user has made with the same request id before."""

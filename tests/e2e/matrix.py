@@ -58,6 +58,7 @@ BACKENDS = {
 # What services ask among themselves.
 UNROUTED = {
     "IdentityService/Resolve",
+    "IdentityService/CheckAccount",
     "IdentityService/IssueContainerToken",
     "IdentityService/GetContainerToken",
     "IdentityService/RevokeContainerToken",
@@ -199,8 +200,8 @@ class Doors:
         return Answer(
             rpc=rpc,
             door=str(route),
-            # Nothing to say is as good.
-            status=str(response.status_code).replace("204", "200"),
+            # Nothing to say is as good, and so is something new.
+            status="200" if response.is_success else str(response.status_code),
             reason="",
             content=response.content + said,
             request_id=response.headers.get("x-request-id", ""),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from google.api.httpbody_pb2 import HttpBody
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
@@ -45,11 +45,13 @@ class Depot:
     """Of another one, which takes data, and goes on doing so."""
     open_execution_id: str = ""
     type_id: str = ""
+    name_id: str = ""
+    """Of the attribute that objects of the type are called by."""
     object_id: str = ""
 
     def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
         answer = self.http.request(method, f"/jsm/assets/workspace/{self.workspace_id}/v1{path}", json=body)
-        assert answer.status_code in {200, 204, 303}, answer.text
+        assert answer.status_code in {200, 201, 204, 303}, answer.text
         return answer
 
     def new_source(self) -> str:
@@ -76,7 +78,7 @@ def document(mark: str) -> Document:
 
 def schedule() -> Document:
     start = datetime.now(UTC) + timedelta(days=30)
-    return {"runFrequency": "DAILY", "startTime": start.isoformat(), "callbackUrl": "https://198.51.100.7/run"}
+    return {"runFrequency": "DAILY", "startTime": start.isoformat(), "callbackUrl": "https://client.example.com/run"}
 
 
 def add_depot(http: httpx.Client, mark: str, workspace_id: str, schema_id: int) -> Depot:
@@ -99,6 +101,8 @@ def add_depot(http: httpx.Client, mark: str, workspace_id: str, schema_id: int) 
         time.sleep(0.1)
     (found,) = depot.ask("POST", "/object/aql", {"qlQuery": f'Name = "{mark}"'}).json()["values"]
     depot.object_id, depot.type_id = found["id"], found["objectType"]["id"]
+    attributes = depot.ask("GET", f"/objecttype/{depot.type_id}/attributes").json()
+    depot.name_id = next(each["id"] for each in attributes if each["label"])
     started = depot.ask("POST", f"/importsource/{depot.busy_source_id}/executions")
     depot.open_execution_id = str(started.json()["executionId"])
     return depot
@@ -161,6 +165,25 @@ def query(depot: Depot) -> Struct:
     return struct(qlQuery=f'Name = "{depot.mark}"')
 
 
+def values(depot: Depot, name: str) -> Struct:
+    """Of an object: its name alone."""
+    attribute = {"objectTypeAttributeId": depot.name_id, "objectAttributeValues": [{"value": name}]}
+    return struct(attributes=[attribute])
+
+
+def new_object(depot: Depot) -> Struct:
+    made = values(depot, f"{depot.mark} {secrets.token_hex(4)}")
+    made["objectTypeId"] = depot.type_id
+    return made
+
+
+def deletable_object(place: Place) -> Message:
+    depot = place.tenant.depot
+    body = MessageToDict(new_object(depot))
+    made = depot.ask("POST", "/object/create", body).json()
+    return assets.ObjectBodyRequest(workspace_id=depot.workspace_id, id=made["id"])
+
+
 def new_key(_: Depot) -> str:
     return f"M{secrets.token_hex(4).upper()}"
 
@@ -197,6 +220,12 @@ SHOWN: Mapping[str, Callable[[Place], Message]] = {
     "AssetsStatus/GetExecution": of_execution(assets.ExecutionReadRequest),
     "AssetsStatus/GetExecutionData": of_execution(assets.ExecutionDataRequest),
     "AssetsStatus/GetExecutionProgress": of_execution(assets.ExecutionReadRequest),
+    "AssetsImporter/CreateObject": of_workspace(assets.WorkspaceBodyRequest, payload=new_object),
+    "AssetsImporter/UpdateObject": of_workspace(
+        assets.ObjectBodyRequest,
+        id=lambda depot: depot.object_id,
+        payload=lambda depot: values(depot, depot.mark),
+    ),
     "AssetsStatus/GetExecutionStatus": of_execution(assets.ExecutionReadRequest),
     "AssetsStatus/ListExecutionErrors": of_execution(assets.ExecutionErrorsRequest),
     "AssetsStatus/GetImportProgress": of_workspace(assets.ProgressRequest, id=source),
@@ -269,6 +298,7 @@ DONE: Mapping[str, Callable[[Place], Message]] = {
         assets.ScheduleRequest, schedule_id=lambda depot: depot.schedule_id, payload=lambda _: struct(**schedule())
     ),
     "AssetsImporter/DeleteSchedule": deletable_schedule,
+    "AssetsImporter/DeleteObject": deletable_object,
     "AssetsStatus/ListObjectReferences": of_workspace(assets.ObjectRequest, id=lambda depot: depot.object_id),
     "AssetsStatus/CountObjects": of_workspace(assets.QueryRequest, payload=query),
     "AssetsStatus/GetIcon": of_workspace(assets.IconRequest, id=lambda depot: depot.type_id),

@@ -428,6 +428,11 @@ IDENTITY: Mapping[str, Entry] = {
     "IdentityService/Resolve": Entry(
         lambda p: identity.ResolveRequest(api_key=p.tenant.people["admin"].key), shows=True
     ),
+    "IdentityService/CheckAccount": Entry(
+        lambda p: identity.CheckAccountRequest(
+            tenant_id=p.tenant.tenant_id, user_id=1, role=VIEWER, workspace_id=p.tenant.assets_workspace_id
+        )
+    ),
     "IdentityService/WhoAmI": Entry(lambda _: identity.WhoAmIRequest(), shows=True),
     "IdentityService/CreateTenant": Entry(
         lambda p: identity.CreateTenantRequest(name=secrets.token_hex(8), admin_email=random_email(p))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from services.importer.assets.turns import RunnableSource, Turn
 from services.importer.model import Kind, Origin, State
 from services.importer.ports import Earlier, Facts, Limits, Locked, Lookup, NewClient, NewReport, StoredInput
 from services.importer.snapshot import NewImport, Snapshot
@@ -47,6 +48,9 @@ class FakeImportStore:
         self.limits: dict[int, int] = {}
         self.imports: dict[tuple[int, UUID], Snapshot] = {}
         self.rows: dict[UUID, Row] = {}
+        self.sources: dict[UUID, RunnableSource] = {}
+        self.turn = Turn(is_busy=False, running=0, waiting=0)
+        """How things stand for whatever run of a source is to begin."""
         self.hide_earlier_once = False
 
     async def facts(self, tenant_id: int, lookup: Lookup) -> Facts:
@@ -138,6 +142,12 @@ class FakeImportSession:
     def __init__(self, store: FakeImportStore, tenant_id: int) -> None:
         self._store = store
         self._tenant_id = tenant_id
+
+    async def lock_source(self, import_source_id: UUID) -> RunnableSource | None:
+        return self._store.sources.get(import_source_id)
+
+    async def turn(self, source: RunnableSource) -> Turn:
+        return self._store.turn
 
     async def lock(self, import_id: UUID) -> Locked | None:
         found = self._store.imports.get((self._tenant_id, import_id))

@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from dialects.assets.links import Links
+from dialects.assets.source_settings import EXTERNAL
 from hythe.dialects.assets.v1 import assets_pb2 as pb
 from hythe.dialects.assets.v1.assets_pb2_grpc import (
     AssetsImporterServicer,
@@ -27,13 +28,13 @@ from hythe.dialects.assets.v1.assets_pb2_grpc import (
     add_AssetsImporterServicer_to_server,
 )
 from runtime.database import Database as Adapter
+from runtime.destinations import Destinations
 from runtime.objects import ObjectStore
 from runtime.outbound import Outbound
 from services.importer.assets.chunks import Chunks
 from services.importer.assets.executions import Executions
 from services.importer.assets.firing import Firing
 from services.importer.assets.openings import Openings
-from services.importer.assets.runs import SourceType
 from services.importer.assets.schedules import Schedules
 from services.importer.assets.starts import Rules, Starts
 from services.importer.commands import Commands
@@ -45,6 +46,7 @@ from services.importer.store.assets_schedules import SqlRunWatch, SqlScheduleSto
 from services.importer.store.imports import SqlImportStore
 from tests.fakes.audit import FakeAudit
 from tests.fakes.people import COLLEAGUE, IMPORTER, LIMITED, STRANGER
+from tests.fakes.standings import FakeStandings
 from tests.fakes.workspaces import FOREIGN, HOME, FakeWorkspaces
 from tests.integration.import_api import VIEWER, as_
 from tests.integration.serving import PUBLIC_URL, connected, objects_in, served
@@ -77,7 +79,7 @@ PEOPLE = {
 FILE_KEY = "c0123456789012345678901234/hosts.csv"
 PLAN: dict[str, Any] = {"types": []}
 MAX_CHUNK_BYTES = 1 << 20
-RULES = Rules(max_running=3, open_life=timedelta(hours=1))
+RULES = Rules(max_running=3, open_life=timedelta(hours=1), most_open=timedelta(hours=24))
 
 
 class Servicer(AssetsExecutions, AssetsImporterServicer):
@@ -98,6 +100,7 @@ class Runs:
     dispatch: Adapter
     audit: FakeAudit
     repeats: Repeats
+    standings: FakeStandings
 
     async def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         """Past row-level security."""
@@ -135,7 +138,7 @@ class Runs:
         )
         return source_id
 
-    async def added(self, type_: str = SourceType.EXTERNAL) -> UUID:
+    async def added(self, type_: str = EXTERNAL) -> UUID:
         return await self.add_source(uuid4(), type_)
 
     async def call(
@@ -205,7 +208,7 @@ async def opened_runs(database: Database, bucket: Bucket) -> AsyncIterator[Runs]
     """With a source of each kind, and the file of that which reads one."""
     objects = objects_in(bucket)
     connection = await psycopg.AsyncConnection.connect(database.superuser_url, autocommit=True, row_factory=dict_row)
-    outbound = Outbound(allow_http=True, allow_private_networks=True, timeout_seconds=2)
+    outbound = Outbound(Destinations("private"), allow_http=True, timeout_seconds=2)
     async with (
         connected(database, "hythe_importer") as adapter,
         connected(database, "hythe_dispatch") as dispatch,
@@ -213,11 +216,12 @@ async def opened_runs(database: Database, bucket: Bucket) -> AsyncIterator[Runs]
     ):
         store, runs, schedules = SqlImportStore(adapter), SqlRunStore(adapter), SqlScheduleStore(adapter)
         thresholds = Thresholds(max_file_bytes=4 << 20, small_file_bytes=100)
-        commands, repeats = Commands(store), Repeats(store, objects, thresholds, outcomes_kept=timedelta(days=90))
+        commands = Commands(store)
+        repeats = Repeats(store, objects, thresholds, timedelta(days=90), RULES.max_running)
         starts = Starts(store, objects, thresholds, RULES)
         executions = Executions(runs, starts, FakeWorkspaces(), commands, repeats, RULES)
         chunks = Chunks(runs, store, objects, executions, thresholds, RULES, MAX_CHUNK_BYTES)
-        watch = SqlRunWatch(dispatch)
+        watch, standings = SqlRunWatch(dispatch), FakeStandings()
         parts = (executions, chunks, Schedules(schedules, executions, outbound), Links(PUBLIC_URL))
         servicer = Servicer(*parts)  # type: ignore[abstract]
         audit = FakeAudit()
@@ -228,12 +232,13 @@ async def opened_runs(database: Database, bucket: Bucket) -> AsyncIterator[Runs]
                 objects,
                 connection,
                 Openings(watch, runs, RULES),
-                Firing(watch, schedules, runs, starts, outbound, poll_seconds=0.05),
+                Firing(watch, schedules, runs, starts, standings, outbound, poll_seconds=0.05),
                 outbound,
                 adapter,
                 dispatch,
                 audit,
                 repeats,
+                standings,
             )
             await found.add_source(PUSHED, "external")
             await found.add_source(FILED, "csv", file_key=FILE_KEY)

@@ -147,7 +147,7 @@ async def opened(database: Database, object_store: Bucket) -> AsyncIterator[Api]
         store = SqlImportStore(adapter)
         thresholds = Thresholds(max_file_bytes=1_000, small_file_bytes=100)
         imports, commands = Imports(store, objects, SOURCES, thresholds), Commands(store)
-        repeats = Repeats(store, objects, thresholds, outcomes_kept=timedelta(days=90))
+        repeats = Repeats(store, objects, thresholds, timedelta(days=90), max_running_executions=4)
         engagements = Engagements(SqlEngagementStore(adapter), max_running_imports=4)
         parts = (imports, commands, repeats, engagements, SOURCES, Detector(SOURCES, recognised, describe))
         of_records = Imports(store, objects, RECORD_SOURCES, thresholds)

@@ -12,6 +12,7 @@ from uuid import UUID
 import grpc
 import pytest
 
+from runtime.errors import Unavailable
 from services.importer.assets.firing import Firing
 from services.importer.assets.starts import Starts
 from services.importer.imports import Thresholds
@@ -232,7 +233,7 @@ async def test_a_file_that_is_gone_is_told_of_too(runs: Runs) -> None:
 
 async def test_a_scheduled_run_waits_for_a_place_of_its_workspace(runs: Runs) -> None:
     for _ in range(RULES.max_running):
-        await runs.started(await runs.added())
+        await runs.started(await runs.added("database"))
     await runs.call("CreateSchedule", FILED, payload=daily())
     await make_due(runs)
     await runs.firing.look()
@@ -253,6 +254,47 @@ async def test_a_death_before_the_commit_loses_no_run(runs: Runs, monkeypatch: p
             await runs.firing._fire((await SqlRunWatch(runs.dispatch).due(1))[0])
     assert await imports_of(runs) == []
     assert (await schedule_row(runs))["next_at"] == due
+    await runs.firing.look()
+    assert len(await imports_of(runs)) == 1
+
+
+@pytest.mark.parametrize("refusal", ["OWNER_DISABLED", "OWNER_RIGHTS_MISSING", "WORKSPACE_DISABLED"])
+async def test_times_pass_without_a_run_while_its_owner_may_not_import(runs: Runs, refusal: str) -> None:
+    made = await runs.call("CreateSchedule", FILED, "colleague", payload=daily())
+    due = await make_due(runs)
+    runs.standings.refusals[1, 8] = refusal
+    await runs.firing.look()
+    assert runs.standings.asked == [(1, 8, HOME.workspace_id)]
+    assert await imports_of(runs) == []
+    row = await schedule_row(runs)
+    assert (row["is_active"], row["last_error"], row["next_at"] > due) == (True, refusal, True)
+    assert (await runs.call("GetSchedule", FILED, schedule_id=made["id"]))["lastErrorCode"] == refusal
+    runs.standings.refusals.clear()
+    await make_due(runs)
+    await runs.firing.look()
+    (run,) = await imports_of(runs)
+    assert (run["state"], run["user_id"], (await schedule_row(runs))["last_error"]) == ("QUEUED", 8, "")
+
+
+async def test_a_client_is_not_called_for_an_owner_who_is_disabled(runs: Runs) -> None:
+    runs.standings.refusals[1, 7] = "OWNER_DISABLED"
+    with receiving() as receiver:
+        await runs.call("CreateSchedule", PUSHED, payload=daily(callbackUrl=receiver.url()))
+        await make_due(runs)
+        await runs.firing.look()
+        assert body_of(receiver) == []
+    assert (await schedule_row(runs))["last_error"] == "OWNER_DISABLED"
+
+
+async def test_while_nobody_can_say_who_may_import_a_schedule_stays_due(runs: Runs) -> None:
+    await runs.call("CreateSchedule", FILED, payload=daily())
+    due = await make_due(runs)
+    runs.standings.failure = Unavailable("IDENTITY_UNAVAILABLE", "The identity service does not answer.")
+    await runs.firing.look()
+    row = await schedule_row(runs)
+    assert (row["next_at"], row["last_error"], row["fired_at"]) == (due, "", None)
+    assert await imports_of(runs) == []
+    runs.standings.failure = None
     await runs.firing.look()
     assert len(await imports_of(runs)) == 1
 
@@ -311,7 +353,8 @@ async def test_the_duty_runs_until_it_is_stopped(runs: Runs) -> None:
     store = SqlImportStore(runs.importer)
     starts = Starts(store, runs.objects, Thresholds(1_000, 100), RULES)
     schedules, found = SqlScheduleStore(runs.importer), SqlRunStore(runs.importer)
-    firing = Firing(SqlRunWatch(runs.dispatch), schedules, found, starts, runs.outbound, poll_seconds=0.02)
+    watch = SqlRunWatch(runs.dispatch)
+    firing = Firing(watch, schedules, found, starts, runs.standings, runs.outbound, poll_seconds=0.02)
     stop = asyncio.Event()
     task = asyncio.create_task(firing.run(stop))
     async with asyncio.timeout(10):

@@ -154,7 +154,7 @@ async def test_no_run_waits_for_ever_whatever_ends_and_starts_at_once(runs: Runs
 
 
 async def test_a_workspace_has_so_many_places(runs: Runs) -> None:
-    sources = [await runs.added() for _ in range(RULES.max_running + 2)]
+    sources = [await runs.added("database") for _ in range(RULES.max_running + 2)]
     running = [await runs.started(source) for source in sources[: RULES.max_running]]
     status, reason = await refusal(runs.calling("StartExecution", sources[-1]))
     assert (status, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_EXECUTIONS")

@@ -150,7 +150,7 @@ async def api(database: Database, object_store: Bucket) -> AsyncIterator[Api]:
         imports = Imports(store, objects, SOURCES, thresholds)
         actions = ParserActions(SqlParserActionStore(adapter), imports, SOURCES)
         writeups = Writeups(SqlWriteupStore(adapter))
-        repeats = Repeats(store, objects, thresholds, outcomes_kept=timedelta(days=90))
+        repeats = Repeats(store, objects, thresholds, timedelta(days=90), max_running_executions=4)
         engagements = Engagements(SqlEngagementStore(adapter), max_running_imports=4)
         detector = Detector(SOURCES, recognised, describe)
         records = RecordImports(SqlRecordFileStore(adapter), store, objects, FakeWorkspaces(), imports)

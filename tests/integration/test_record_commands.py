@@ -54,7 +54,7 @@ async def desk(database: Database, object_store: Bucket) -> AsyncIterator[Desk]:
     async with opened(database, object_store) as api, connected(database, "hythe_importer") as adapter:
         await api.record_file("f1")
         store, files = SqlImportStore(adapter), SqlRecordFileStore(adapter)
-        repeats = Repeats(store, api.objects, Thresholds(1_000, 100), outcomes_kept=timedelta(days=90))
+        repeats = Repeats(store, api.objects, Thresholds(1_000, 100), timedelta(days=90), max_running_executions=4)
         with calling(IMPORTER):
             yield Desk(api, files, RecordCommands(files, Commands(store), repeats))
 

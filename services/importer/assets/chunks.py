@@ -151,7 +151,7 @@ class Chunks:
                 raise execution_not_found()
             if said.chunk_id and said.has_data and await self._is_repeated(session, run, arrived):
                 if said.is_completed and locked.state is State.OPEN:
-                    await self._close(session, run, locked)
+                    await self._close(session, execution, locked, locked.size)
                 return False
             if not said.has_data and said.is_completed and locked.state in AFTER_CLOSING:
                 return False
@@ -164,10 +164,9 @@ class Chunks:
                 piece = Piece(arrived.object_key, arrived.info.etag, arrived.info.size, said.chunk_id, arrived.digest)
                 await session.add_piece(run.import_id, locked.pieces, piece)
             if said.is_completed:
-                await session.close(run.import_id, self._thresholds.lane_of(size), waits=locked.waits)
-                log.info("run complete", import_id=str(run.import_id), size_bytes=size)
+                await self._close(session, execution, locked, size)
             else:
-                await session.keep_open(run.import_id, self._rules.open_life)
+                await session.keep_open(run.import_id, self._rules.open_life, self._rules.most_open)
         return said.has_data
 
     async def _is_repeated(self, session: RunSession, run: Snapshot, arrived: Arrived) -> bool:
@@ -181,8 +180,13 @@ class Chunks:
             )
         return known is not None
 
-    async def _close(self, session: RunSession, run: Snapshot, locked: OpenRun) -> None:
-        await session.close(run.import_id, self._thresholds.lane_of(locked.size), waits=locked.waits)
+    async def _close(self, session: RunSession, execution: Execution, locked: OpenRun, size: int) -> None:
+        """Its data is accepted, so where its workspace has no place for it, it waits for one."""
+        turn = await session.turn(execution.source)
+        waits = locked.waits or turn.is_full(self._rules.max_running)
+        import_id = execution.run.import_id
+        await session.close(import_id, self._thresholds.lane_of(size), waits=waits)
+        log.info("run complete", import_id=str(import_id), size_bytes=size, waits=waits)
 
     async def _discard(self, arrived: Arrived) -> None:
         if arrived.info is not None:

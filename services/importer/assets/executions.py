@@ -14,8 +14,9 @@ import structlog
 from runtime.auth import Principal, current_request, note_object
 from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from services.importer.assets.places import Place, Workspaces, execution_not_found, reached, source_not_found, uuid_of
-from services.importer.assets.runs import Execution, RunnableSource, Runner, RunStore, StartOptions
+from services.importer.assets.runs import Execution, Runner, RunStore, StartOptions
 from services.importer.assets.starts import Rules, Starts
+from services.importer.assets.turns import RunnableSource
 from services.importer.commands import Commands
 from services.importer.metrics import COMMANDS
 from services.importer.model import State
@@ -88,12 +89,18 @@ class Executions:
         found = await self.find(principal, place, execution_id)
         if found.run.state.is_terminal:
             return found
+        was_open = found.run.state is State.OPEN
         try:
-            return replace(found, run=await self._commands.cancel(principal, str(found.run.import_id)))
+            found = replace(found, run=await self._commands.cancel(principal, str(found.run.import_id)))
         except FailedPrecondition as error:
             if error.reason != "IMPORT_FINISHED":
                 raise
-        return await self.find(principal, place, execution_id)
+            return await self.find(principal, place, execution_id)
+        if was_open:
+            # It has left its source and no place; whether there is one for the next run, the rules say.
+            async with self._store.session(principal.tenant_id) as session:
+                await session.pass_on(found.source.workspace_id, self._rules.max_running)
+        return found
 
     async def pause(self, principal: Principal, place: Place, execution_id: str) -> Execution:
         found = await self.find(principal, place, execution_id)
@@ -121,7 +128,7 @@ class Executions:
                 raise not_ingesting()
             await session.tell_progress(found.run.import_id, told)
             if locked.state is State.OPEN:
-                await session.keep_open(found.run.import_id, self._rules.open_life)
+                await session.keep_open(found.run.import_id, self._rules.open_life, self._rules.most_open)
 
     async def fail(self, principal: Principal, place: Place, execution_id: str, reason: str) -> None:
         """The client gives up while it sends: the run ends with its words. Raises InvalidArgument afterwards."""
@@ -131,6 +138,7 @@ class Executions:
             if locked is None or locked.state is not State.OPEN:
                 raise not_ingesting()
             await session.end_failed(found.run.import_id, "CLIENT_FAILED", reason)
+            await session.pass_on(found.source.workspace_id, self._rules.max_running)
         COMMANDS.labels("fail").inc()
         log.info("run failed by its client", import_id=str(found.run.import_id))
 

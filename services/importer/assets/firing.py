@@ -4,6 +4,9 @@ Whoever moves the next time of a schedule from the value that it has seen has th
 start of the run are one transaction. The client of an external source is called instead, which no transaction covers:
 while it is, the schedule is put off for a moment only, so a death in the middle is made good by another call. Times
 that were missed are made good by one run.
+
+Nobody is there when a schedule fires, so whether its owner may still import there is asked of the identity service each
+time. While they may not, its times pass without a run; while nobody can say, it stays due.
 """
 
 from __future__ import annotations
@@ -19,11 +22,13 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from dialects.assets.source_settings import EXTERNAL
 from runtime.errors import ServiceError
 from runtime.outbound import Answer, NotAnswered
-from services.importer.assets.runs import RunnableSource, Runner, RunSession, RunStore, StartOptions
+from services.importer.assets.runs import Runner, RunSession, RunStore, StartOptions
 from services.importer.assets.schedules import Schedule
-from services.importer.assets.starts import Prepared, Starts, refuse_unfit
+from services.importer.assets.starts import Prepared, Starts
+from services.importer.assets.turns import RunnableSource, refuse_unfit
 from services.importer.metrics import SCHEDULE_LAG, SCHEDULES_FIRED
 from services.importer.waiting import wait
 
@@ -75,6 +80,14 @@ class FiringStore(Protocol):
     def session(self, tenant_id: int) -> AbstractAsyncContextManager[FiringSession]: ...
 
 
+class Standings(Protocol):
+    """`runtime.standings.RemoteStandings`."""
+
+    async def refusal(self, tenant_id: int, user_id: int, workspace_id: UUID) -> str:
+        """Why this user may not import there now, as a code; empty where they may. Raises Unavailable."""
+        ...
+
+
 class Caller(Protocol):
     """The part of `runtime.outbound.Outbound` that is used here."""
 
@@ -92,6 +105,7 @@ class Firing:
         store: FiringStore,
         runs: RunStore,
         starts: Starts,
+        standings: Standings,
         caller: Caller,
         poll_seconds: float,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -100,6 +114,7 @@ class Firing:
         self._store = store
         self._runs = runs
         self._starts = starts
+        self._standings = standings
         self._caller = caller
         self._poll_seconds = poll_seconds
         self._clock = clock
@@ -142,8 +157,12 @@ class Firing:
         if source is None:
             return
         SCHEDULE_LAG.set((self._clock() - due.next_at).total_seconds())
+        refusal = await self._standings.refusal(due.tenant_id, schedule.user_id, source.workspace_id)
+        if refusal:
+            await self._skip(due, schedule, refusal)
+            return
         try:
-            if source.type.is_pushed:
+            if source.type == EXTERNAL:
                 await self._call(due, schedule, source)
             else:
                 await self._start(due, schedule, await self._starts.prepare(due.tenant_id, source))
@@ -151,6 +170,15 @@ class Firing:
             if error.http_status >= INTERNAL_ERRORS_FROM:
                 raise
             await self._fail(due, due.next_at, schedule, source, (error.reason, error.message))
+
+    async def _skip(self, due: Due, schedule: Schedule, refusal: str) -> None:
+        """No run, and none in the history: there is nobody on whose behalf it would be. The schedule goes on."""
+        async with self._store.session(due.tenant_id) as session:
+            if not await session.take(schedule.schedule_id, due.next_at, self._following(due, schedule)):
+                return
+            await session.note(schedule.schedule_id, import_id=None, error=refusal)
+        SCHEDULES_FIRED.labels("skipped").inc()
+        log.warning("a schedule did not fire", schedule_id=str(schedule.schedule_id), code=refusal)
 
     async def _start(self, due: Due, schedule: Schedule, prepared: Prepared) -> None:
         async with self._store.session(due.tenant_id) as session:

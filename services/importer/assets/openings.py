@@ -1,12 +1,14 @@
 """What nobody comes back for: runs that are open and hear nothing any more, and runs that wait beside a free place.
 
-An open run holds its source, so one whose client has died ends here. Runs that wait are queued by the end of another;
-the sweep is for the rest: a place that a command kept from being given, or a setting that allows more.
+An open run holds its source, though no place of the workspace, so one whose client has died or does not come to an end
+ends here. Runs that wait are queued by the end of another; the sweep is for the rest: a place that a command kept from
+being given, or a setting that allows more.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -71,13 +73,26 @@ class Openings:
 
     async def _expire(self, tenant_id: int, import_id: UUID) -> None:
         async with self._store.session(tenant_id) as session:
-            if not await session.is_overdue(import_id):
+            age = await session.overdue_for(import_id)
+            if age is None:
                 return
-            minutes = self._rules.open_life.total_seconds() / 60
-            message = f"No data and no word came for {minutes:g} minutes, and no piece said that it was the last."
-            await session.end_failed(import_id, "INGESTION_TIMEOUT", message)
+            code, message = self._reason(age)
+            await session.end_failed(import_id, code, message)
         OPENINGS_EXPIRED.inc()
-        log.info("run closed", import_id=str(import_id))
+        log.info("run closed", import_id=str(import_id), code=code)
+
+    def _reason(self, age: timedelta) -> tuple[str, str]:
+        if age >= self._rules.most_open:
+            hours = self._rules.most_open.total_seconds() / 3_600
+            return (
+                "INGESTION_TOO_LONG",
+                f"A run may be open for {hours:g} hours; no piece said that it was the last.",
+            )
+        minutes = self._rules.open_life.total_seconds() / 60
+        return (
+            "INGESTION_TIMEOUT",
+            f"No data and no word came for {minutes:g} minutes, and no piece said that it was the last.",
+        )
 
     async def _pass_on(self, tenant_id: int) -> None:
         for workspace_id in await self._store.waiting_workspaces(tenant_id):

@@ -6,59 +6,21 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from dialects.assets.source_settings import EXTERNAL, SourceType
+from services.importer.assets.turns import RunnableSource
 from services.importer.model import Lane, State
 from services.importer.policy import Options
 from services.importer.ports import ImportSession
 from services.importer.snapshot import Snapshot
 
 
-class SourceType(StrEnum):
-    """Where the data of a source comes from."""
-
-    CSV = "csv"
-    JSON = "json"
-    EXTERNAL = "external"
-    DATABASE = "database"
-    LDAP = "ldap"
-    REST = "rest"
-    CUSTOM = "custom"
-
-    @property
-    def reads_file(self) -> bool:
-        """An uploaded file is the one input of a run."""
-        return self in {SourceType.CSV, SourceType.JSON}
-
-    @property
-    def is_pushed(self) -> bool:
-        """Clients send the data of a run while it is open."""
-        return self is SourceType.EXTERNAL
-
-    @property
-    def format_source(self) -> str:
-        """What the registry of formats knows its data by, and `imports.source` says. The fetcher lands JSON lines."""
-        return {SourceType.CSV: "objects-csv", SourceType.EXTERNAL: "objects-chunk"}.get(self, "objects-json")
-
-    @property
-    def is_fetched(self) -> bool:
-        """The fetcher lands the inputs of a run."""
-        return not self.reads_file and not self.is_pushed
-
-
-@dataclass(frozen=True, slots=True)
-class RunnableSource:
-    """What a run needs of its source. `plan` None: there is no mapping yet."""
-
-    import_source_id: UUID
-    workspace_id: UUID
-    name: str
-    type: SourceType
-    is_enabled: bool
-    plan: Mapping[str, Any] | None
-    file_key: str | None
+def format_source(type_: SourceType) -> str:
+    """What the registry of formats knows the data of a source by, and `imports.source` says."""
+    # The fetcher lands JSON lines.
+    return {"csv": "objects-csv", EXTERNAL: "objects-chunk"}.get(type_, "objects-json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +89,6 @@ class NewRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """How things stand when a run is to be started."""
-
-    is_busy: bool
-    """Another run of the source has not ended, or waits."""
-    running: int
-    """Places of the workspace that are taken."""
-    waiting: int
-    """Runs of the source that wait."""
-
-
-@dataclass(frozen=True, slots=True)
 class OpenRun:
     """A run whose data is being sent, locked. `size` is that of all pieces so far, in bytes, `pieces` how many."""
 
@@ -162,14 +112,6 @@ class Piece:
 class RunSession(ImportSession, Protocol):
     """One transaction on the runs of a tenant's sources."""
 
-    async def lock_source(self, import_source_id: UUID) -> RunnableSource | None:
-        """It is not changed until the session ends."""
-        ...
-
-    async def turn(self, source: RunnableSource) -> Turn:
-        """It stays so until the session ends: nobody else gives or frees a place in the workspace."""
-        ...
-
     async def add_run(self, new: NewRun) -> None: ...
 
     async def lock_open(self, import_source_id: UUID, import_id: UUID) -> OpenRun | None:
@@ -182,12 +124,12 @@ class RunSession(ImportSession, Protocol):
 
     async def add_piece(self, import_id: UUID, number: int, piece: Piece) -> None: ...
 
-    async def keep_open(self, import_id: UUID, life: timedelta) -> None:
-        """From now on."""
+    async def keep_open(self, import_id: UUID, life: timedelta, most: timedelta) -> None:
+        """For so long from now on; no longer than `most` since it was started."""
         ...
 
     async def close(self, import_id: UUID, lane: Lane, *, waits: bool) -> None:
-        """OPEN to QUEUED: all data is there."""
+        """OPEN to QUEUED: all data is there. It takes its place now, or waits for one."""
         ...
 
     async def end_failed(self, import_id: UUID, code: str, message: str) -> None:
@@ -196,12 +138,12 @@ class RunSession(ImportSession, Protocol):
 
     async def tell_progress(self, import_id: UUID, told: Mapping[str, Any]) -> None: ...
 
-    async def is_overdue(self, import_id: UUID) -> bool:
-        """Whether it is open and should not be any more. Locks it."""
+    async def overdue_for(self, import_id: UUID) -> timedelta | None:
+        """The age of a run that is open and should not be any more; None for any other. Locks it."""
         ...
 
     async def pass_on(self, workspace_id: UUID, limit: int) -> int:
-        """Gives free places of the workspace to runs that wait; answers how many."""
+        """Gives free places and sources of the workspace to runs that wait; answers to how many."""
         ...
 
 

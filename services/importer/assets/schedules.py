@@ -11,14 +11,14 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from dialects.assets.source_settings import EXTERNAL
 from runtime.auth import Principal, note_object
 from runtime.errors import AlreadyExists, InvalidArgument, NotFound
 from runtime.outbound import BadUrl
 from services.importer.assets.executions import Executions
 from services.importer.assets.places import Place, source_not_found, uuid_of
 from services.importer.assets.recurrence import Frequency, Recurrence, checked
-from services.importer.assets.runs import RunnableSource
-from services.importer.assets.starts import refuse_unfit
+from services.importer.assets.turns import RunnableSource, refuse_unfit
 
 LONGEST_AHEAD = timedelta(days=3_660)
 
@@ -199,7 +199,7 @@ class Schedules:
 
     def _callback(self, source: RunnableSource, url: str | None) -> str | None:
         """Of an external source, whose client is called to begin; for all others it means nothing and is refused."""
-        if not source.type.is_pushed:
+        if source.type != EXTERNAL:
             if url is not None:
                 raise InvalidArgument(
                     "INVALID_CALLBACK_URL", "Only external import sources are run by a callback.", field="callbackUrl"

@@ -14,16 +14,16 @@ import msgspec
 import structlog
 from uuid_utils.compat import uuid7
 
+from dialects.assets.source_settings import EXTERNAL, FETCHED_TYPES, FILE_TYPES
 from runtime.auth import note_object
-from runtime.errors import FailedPrecondition, ResourceExhausted, Unavailable
-from services.importer.assets.places import source_not_found
-from services.importer.assets.runs import File, NewRun, RunnableSource, Runner, RunSession, StartOptions, Turn
+from runtime.errors import FailedPrecondition, Unavailable
+from services.importer.assets.runs import File, NewRun, Runner, RunSession, StartOptions
+from services.importer.assets.turns import RunnableSource, Terms, refuse_unfit, take_turn
 from services.importer.imports import (
     NO_CLIENT,
     Thresholds,
     refuse_other_size,
     refuse_too_large,
-    source_running,
     unknown_key,
     uploaded,
     with_declared_sha256,
@@ -36,16 +36,14 @@ from services.importer.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
 
-MOST_WAITING = 100
-"""Runs of one source that wait."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How many runs of a workspace may be under way at once, and how long one may be open without a word."""
+    """How many runs of a workspace may be under way at once; how long one may be open without a word, and at all."""
 
     max_running: int
     open_life: timedelta
+    most_open: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +66,23 @@ class Starts:
     async def prepare(self, tenant_id: int, source: RunnableSource) -> Prepared:
         """Raises FailedPrecondition for a source that cannot run as it is."""
         refuse_unfit(source)
-        if not source.type.reads_file:
+        if source.type not in FILE_TYPES:
             return Prepared(source, None)
         if source.file_key is None:
             raise FailedPrecondition("FILE_NOT_UPLOADED", "This import source has no file yet.")
         return Prepared(source, await self._file(tenant_id, source.file_key))
 
     async def start(self, session: RunSession, prepared: Prepared, runner: Runner, options: StartOptions) -> Snapshot:
-        """The run: open where its data is to be sent, else queued.
+        """The run: open where its data is to be sent, else queued. Raises what `take_turn` does.
 
-        Raises FailedPrecondition IN_PROGRESS while another run of the source has not ended, and ResourceExhausted while
-        the workspace has no free place; with `queue` the run waits instead.
+        With `queue` it waits where it would be refused because another one runs. One whose data is to be sent takes its
+        place when that is complete (chunks.py).
         """
-        source = await session.lock_source(prepared.source.import_source_id)
-        if source is None:
-            raise source_not_found()
-        refuse_unfit(source)
+        is_pushed = prepared.source.type == EXTERNAL
+        terms = Terms(self._rules.max_running, options.queue, options.queues_for_place, takes_place=not is_pushed)
+        source, waits = await take_turn(session, prepared.source.import_source_id, terms)
         if (source.type, source.file_key) != (prepared.source.type, prepared.source.file_key):
             raise Unavailable("TRIGGER_RACED", "The import source was changed at this moment. Try again.")
-        waits = self._waits(await session.turn(source), options)
         new = self._new_run(source, prepared.file, runner, options, waits=waits)
         await session.add_run(new)
         IMPORTS_CREATED.labels(source=source.type, lane=new.lane).inc()
@@ -117,29 +113,10 @@ class Starts:
         options = with_declared_sha256(Options(), facts.file_sha256)
         return File(key, facts.file_name, self._objects.object_key(key), info.etag, info.size, options)
 
-    def _waits(self, turn: Turn, options: StartOptions) -> bool:
-        is_full = turn.running >= self._rules.max_running
-        if not turn.is_busy and not is_full:
-            return False
-        if turn.is_busy and not options.queue:
-            raise source_running()
-        if not options.queue and not options.queues_for_place:
-            raise ResourceExhausted(
-                "TOO_MANY_EXECUTIONS",
-                f"{self._rules.max_running} runs of this workspace are under way, and no more may be.",
-                limit=str(self._rules.max_running),
-            )
-        if turn.waiting >= MOST_WAITING:
-            raise ResourceExhausted(
-                "TOO_MANY_EXECUTIONS",
-                f"{MOST_WAITING} runs of this import source wait already.",
-                limit=str(MOST_WAITING),
-            )
-        return True
-
     def _new_run(
         self, source: RunnableSource, file: File | None, runner: Runner, options: StartOptions, *, waits: bool
     ) -> NewRun:
+        is_pushed = source.type == EXTERNAL
         chosen = msgspec.structs.replace(
             file.options if file else Options(), dry_run=options.dry_run, force=options.force
         )
@@ -147,19 +124,11 @@ class Starts:
             import_id=UUID(str(uuid7())),
             source=source,
             runner=runner,
-            state=State.OPEN if source.type.is_pushed else State.QUEUED,
-            lane=Lane.FETCH if source.type.is_fetched else self._thresholds.lane_of(file.size if file else 0),
+            state=State.OPEN if is_pushed else State.QUEUED,
+            lane=Lane.FETCH if source.type in FETCHED_TYPES else self._thresholds.lane_of(file.size if file else 0),
             file=file,
             options=chosen,
             is_scheduled=options.is_scheduled,
             waits=waits,
-            open_for=self._rules.open_life if source.type.is_pushed else None,
+            open_for=min(self._rules.open_life, self._rules.most_open) if is_pushed else None,
         )
-
-
-def refuse_unfit(source: RunnableSource) -> None:
-    """A source that is switched off, or has no mapping."""
-    if not source.is_enabled:
-        raise FailedPrecondition("DISABLED", "This import source is disabled.")
-    if source.plan is None:
-        raise FailedPrecondition("MISSING_MAPPING", "This import source has no mapping yet.")

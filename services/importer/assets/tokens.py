@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 
+from dialects.assets.source_settings import EXTERNAL
 from runtime.auth import Principal
 from runtime.container_tokens import ContainerToken
 from runtime.errors import InvalidArgument, NotFound, ServiceError
@@ -17,8 +18,6 @@ from services.importer.assets.sources import ImportSource, SourceStore
 log = structlog.get_logger(__name__)
 
 __all__ = ["ContainerToken", "TokenIssuer", "Tokens"]
-
-EXTERNAL = "external"
 
 
 class TokenIssuer(Protocol):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 import grpc
-from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
 from dialects.assets.data_body import DataBody
@@ -26,14 +25,12 @@ from runtime.auth import current_principal
 from runtime.errors import InvalidArgument
 from services.importer.assets.chunks import Chunks
 from services.importer.assets.executions import Executions
-from services.importer.assets.places import Place
 from services.importer.assets.runs import Execution, StartOptions
 from services.importer.assets.schedules import Schedules, Timetable
+from services.importer.dialects.answers import NO_CONTENT, struct
+from services.importer.dialects.assets_requests import payload_of, place_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Request = assets_pb2.SourceRequest | assets_pb2.ExecutionRequest | assets_pb2.ScheduleRequest | assets_pb2.DataChunk
-
-NO_CONTENT = (("x-http-status", "204"),)
 
 
 class AssetsExecutions:
@@ -120,16 +117,6 @@ class AssetsExecutions:
         return struct(execution_json(run, found.source.type, self._links, dry_run=run.options.dry_run))
 
 
-def place_of(request: Request) -> Place:
-    return Place(request.workspace_id, request.import_source_id)
-
-
-def payload_of(
-    request: assets_pb2.SourceRequest | assets_pb2.ExecutionRequest | assets_pb2.ScheduleRequest,
-) -> Mapping[str, Any]:
-    return MessageToDict(request.payload)
-
-
 def start_options(body: StartBody) -> StartOptions:
     return StartOptions(dry_run=body.dry_run, force=body.force, queue=body.queue, is_scheduled=body.is_scheduled)
 
@@ -153,7 +140,3 @@ async def _contents(first: assets_pb2.DataChunk, rest: AsyncIterator[assets_pb2.
     yield first.content.data
     async for message in rest:
         yield message.content.data
-
-
-def struct(members: Mapping[str, Any]) -> Struct:
-    return ParseDict(dict(members), Struct())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import msgspec
-from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from dialects.assets.import_sources import (
@@ -32,10 +31,10 @@ from services.importer.assets.object_schemas import ObjectSchemas
 from services.importer.assets.places import Place
 from services.importer.assets.sources import ImportSource
 from services.importer.assets.tokens import Tokens
+from services.importer.dialects.answers import NO_CONTENT, struct
+from services.importer.dialects.assets_requests import payload_of, place_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
-
-NO_CONTENT = (("x-http-status", "204"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class AssetsSources:
         self._source_links = links
 
     async def CreateObjectSchema(self, request: assets_pb2.WorkspaceBodyRequest, context: Context) -> Struct:
-        body = schema_body(MessageToDict(request.payload))
+        body = schema_body(payload_of(request))
         made = await self._do.schemas.create(
             current_principal(), request.workspace_id, body.name, body.key, body.description
         )
@@ -70,7 +69,7 @@ class AssetsSources:
         return listed(await self._do.sources.list(current_principal(), request.workspace_id, schema))
 
     async def CreateImportSource(self, request: assets_pb2.WorkspaceBodyRequest, context: Context) -> Struct:
-        body = source_body(MessageToDict(request.payload))
+        body = source_body(payload_of(request))
         wanted = Wanted(body.type, body.object_schema_id, values_of(body))
         return shown(await self._do.sources.create(current_principal(), request.workspace_id, wanted))
 
@@ -78,7 +77,7 @@ class AssetsSources:
         return shown(await self._do.sources.get(current_principal(), place_of(request)))
 
     async def UpdateImportSource(self, request: assets_pb2.SourceRequest, context: Context) -> Struct:
-        body = source_body(MessageToDict(request.payload))
+        body = source_body(payload_of(request))
         fixed = body.type, body.object_schema_id
         return shown(await self._do.sources.update(current_principal(), place_of(request), values_of(body), fixed))
 
@@ -88,7 +87,7 @@ class AssetsSources:
         return Struct()
 
     async def PutMapping(self, request: assets_pb2.MappingRequest, context: Context) -> Struct:
-        payload = whole_numbers(MessageToDict(request.payload))
+        payload = whole_numbers(payload_of(request))
         changed = await self._do.mappings.put(
             current_principal(), place_of(request), payload, is_noted=getattr(request, "async")
         )
@@ -96,7 +95,7 @@ class AssetsSources:
         return Struct()
 
     async def PatchMapping(self, request: assets_pb2.MappingRequest, context: Context) -> Struct:
-        payload = whole_numbers(MessageToDict(request.payload))
+        payload = whole_numbers(payload_of(request))
         changed = await self._do.mappings.patch(
             current_principal(), place_of(request), payload, is_noted=getattr(request, "async")
         )
@@ -151,12 +150,6 @@ class AssetsSources:
         return (("x-http-status", "303"), ("location", progress))
 
 
-def place_of(
-    request: assets_pb2.SourceRequest | assets_pb2.MappingRequest | assets_pb2.MappingProgressRequest,
-) -> Place:
-    return Place(request.workspace_id, request.import_source_id)
-
-
 def values_of(body: SourceBody) -> SourceValues:
     return SourceValues(
         name=body.name,
@@ -178,7 +171,3 @@ def listed(sources: list[ImportSource]) -> ListValue:
 
 def shown(source: ImportSource) -> Struct:
     return struct(source_json(source))
-
-
-def struct(members: Mapping[str, Any]) -> Struct:
-    return ParseDict(dict(members), Struct())

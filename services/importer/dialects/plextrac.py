@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import grpc
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
 from dialects.plextrac.bodies import client_body, idempotency_key, import_body, report_body
@@ -19,6 +19,7 @@ from hythe.dialects.plextrac.v2.plextrac_pb2_grpc import PlextracImporterService
 from runtime.auth import current_principal
 from services.importer.commands import Commands
 from services.importer.detection import Detector
+from services.importer.dialects.answers import struct
 from services.importer.engagements import Engagements
 from services.importer.imports import Imports, Trigger
 from services.importer.messages import detection_message, import_message, source_message
@@ -137,7 +138,3 @@ def changes(said: Choices) -> Changes:
 
 def row(snapshot: Snapshot) -> Struct:
     return struct(my_import_row(import_message(snapshot)))
-
-
-def struct(members: dict[str, Any]) -> Struct:
-    return ParseDict(members, Struct())

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import msgspec
 from google.api.httpbody_pb2 import HttpBody
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
 from dialects.plextrac import parser_actions as shapes
@@ -18,6 +18,7 @@ from hythe.dialects.plextrac.v2 import parser_actions_pb2 as pb
 from hythe.dialects.plextrac.v2.parser_actions_pb2_grpc import PlextracParserActionsServicer
 from runtime.auth import Principal, current_principal
 from runtime.errors import InvalidArgument, NotFound
+from services.importer.dialects.answers import struct
 from services.importer.model import ActionCode
 from services.importer.parser_actions import (
     Effect,
@@ -207,7 +208,3 @@ def pieces(opening: bytes, items: Iterable[dict[str, Any]], closing: bytes) -> I
     buffer += closing
     if buffer:
         yield HttpBody(content_type="application/json", data=bytes(buffer))
-
-
-def struct(members: dict[str, Any]) -> Struct:
-    return ParseDict(members, Struct())

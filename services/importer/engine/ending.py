@@ -52,7 +52,7 @@ async def end(
     The caller holds the claim. `more` are further columns of `imports` that are known at its end. Where another run of
     its import source waits for this end, that one is queued.
     """
-    workspace_id = await assets_turns.hold_place(connection, tenant_id, import_id)
+    left = await assets_turns.leave(connection, tenant_id, import_id)
     at = (imports.c.tenant_id == tenant_id) & (imports.c.import_id == import_id)
     moved = await connection.execute(
         update(imports)
@@ -72,8 +72,8 @@ async def end(
         raise FencedOut
     await _release(connection, tenant_id, import_id)
     await announce_end(connection, tenant_id, import_id)
-    if workspace_id is not None:
-        await assets_turns.pass_on(connection, tenant_id, workspace_id)
+    if left is not None:
+        await assets_turns.pass_on(connection, tenant_id, left)
 
 
 async def keep_resumable(connection: AsyncConnection, tenant_id: int, import_id: UUID, keep: timedelta) -> bool:

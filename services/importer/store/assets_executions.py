@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from dialects.assets.source_settings import FETCHED_TYPES
 from runtime.database import Database
-from schema.assets import import_sources
 from schema.importer import execution_numbers, import_claims, import_inputs, import_progress, imports
-from services.importer.assets.runs import NewRun, OpenRun, Piece, RunnableSource, SourceType, Turn
+from services.importer.assets.runs import NewRun, OpenRun, Piece, format_source
+from services.importer.assets.turns import RunnableSource
 from services.importer.imports import NO_CLIENT
 from services.importer.model import Kind, Lane, State, TargetName
 from services.importer.snapshot import Snapshot
@@ -26,7 +27,6 @@ from services.importer.store.triggers import option_columns
 
 JSON_MEDIA_TYPE = "application/json"
 CSV_MEDIA_TYPE = "text/csv"
-SOURCE_COLUMNS = ("import_source_id", "workspace_id", "name", "type", "is_enabled", "plan", "file_key")
 
 
 class SqlRunStore:
@@ -37,8 +37,8 @@ class SqlRunStore:
 
     async def source(self, tenant_id: int, import_source_id: UUID) -> RunnableSource | None:
         async with self._database.transaction(tenant_id) as connection:
-            row = (await connection.execute(source_query(tenant_id, import_source_id))).one_or_none()
-        return None if row is None else source_of(row)
+            row = (await connection.execute(assets_turns.source_query(tenant_id, import_source_id))).one_or_none()
+        return None if row is None else assets_turns.source_of(row)
 
     async def find(self, tenant_id: int, import_source_id: UUID, import_id: UUID) -> Snapshot | None:
         query = snapshot_query().where(
@@ -72,16 +72,6 @@ class SqlRunStore:
 
 class SqlRunSession(SqlImportSession):
     """The `RunSession` of one transaction."""
-
-    async def lock_source(self, import_source_id: UUID) -> RunnableSource | None:
-        query = source_query(self._tenant_id, import_source_id).with_for_update(read=True)
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else source_of(row)
-
-    async def turn(self, source: RunnableSource) -> Turn:
-        at = self._tenant_id, source.workspace_id
-        await assets_turns.lock_workspace(self._connection, *at)
-        return await assets_turns.turn_of(self._connection, *at, source.import_source_id)
 
     async def add_run(self, new: NewRun) -> None:
         key = {"tenant_id": self._tenant_id, "import_id": new.import_id}
@@ -139,11 +129,12 @@ class SqlRunSession(SqlImportSession):
         )
         await self._change(import_id, file_size=imports.c.file_size + piece.size)
 
-    async def keep_open(self, import_id: UUID, life: timedelta) -> None:
-        await self._change(import_id, open_until=func.now() + life)
+    async def keep_open(self, import_id: UUID, life: timedelta, most: timedelta) -> None:
+        until = func.least(func.now() + life, imports.c.created_at + most)
+        await self._change(import_id, open_until=until)
 
     async def close(self, import_id: UUID, lane: Lane, *, waits: bool) -> None:
-        await self._change(import_id, state=State.QUEUED, lane=lane, open_until=None)
+        await self._change(import_id, state=State.QUEUED, lane=lane, open_until=None, waits=waits)
         if not waits:
             await assets_turns.queue(self._connection, self._tenant_id, import_id)
 
@@ -153,9 +144,9 @@ class SqlRunSession(SqlImportSession):
     async def tell_progress(self, import_id: UUID, told: Mapping[str, Any]) -> None:
         await self._change(import_id, told_progress=dict(told))
 
-    async def is_overdue(self, import_id: UUID) -> bool:
+    async def overdue_for(self, import_id: UUID) -> timedelta | None:
         query = (
-            select(imports.c.import_id)
+            select(func.clock_timestamp() - imports.c.created_at)
             .where(
                 *self._is(imports, import_id),
                 imports.c.state == State.OPEN,
@@ -163,13 +154,16 @@ class SqlRunSession(SqlImportSession):
             )
             .with_for_update(key_share=True)
         )
-        return (await self._connection.execute(query)).one_or_none() is not None
+        age: timedelta | None = await self._connection.scalar(query)
+        return age
 
     async def pass_on(self, workspace_id: UUID, limit: int) -> int:
-        await assets_turns.lock_workspace(self._connection, self._tenant_id, workspace_id)
-        free = limit - await assets_turns.places_taken(self._connection, self._tenant_id, workspace_id)
-        given = 0
-        while given < free and await assets_turns.pass_on(self._connection, self._tenant_id, workspace_id):
+        at = self._connection, self._tenant_id, workspace_id
+        await assets_turns.lock_workspace(*at)
+        given = await assets_turns.open_next(*at)
+        for _ in range(limit - await assets_turns.places_taken(*at)):
+            if not await assets_turns.give_place(*at):
+                break
             given += 1
         return given
 
@@ -179,26 +173,16 @@ class SqlRunSession(SqlImportSession):
         )
 
 
-def source_query(tenant_id: int, import_source_id: UUID) -> Select[Any]:
-    return select(*(import_sources.c[name] for name in SOURCE_COLUMNS)).where(
-        import_sources.c.tenant_id == tenant_id, import_sources.c.import_source_id == import_source_id
-    )
-
-
-def source_of(row: Row[Any]) -> RunnableSource:
-    return RunnableSource(**{**row._mapping, "type": SourceType(row.type)})  # noqa: SLF001 - SQLAlchemy's public name
-
-
 def _columns_of(new: NewRun) -> dict[str, Any]:
     """Of the row of `imports`."""
     code, message = new.failure or (None, None)
     return {
         "client_id": NO_CLIENT,
         "target": TargetName.OBJECTS,
-        "source": new.source.type.format_source,
+        "source": format_source(new.source.type),
         "key": new.file.key if new.file else "",
         "file_name": new.file.name if new.file else new.source.name,
-        "file_type": CSV_MEDIA_TYPE if new.source.type is SourceType.CSV else JSON_MEDIA_TYPE,
+        "file_type": CSV_MEDIA_TYPE if new.source.type == "csv" else JSON_MEDIA_TYPE,
         "file_size": new.file.size if new.file else 0,
         "lane": new.lane,
         "state": new.state,
@@ -211,7 +195,7 @@ def _columns_of(new: NewRun) -> dict[str, Any]:
         "execution_number": execution_numbers.next_value(),
         "is_scheduled": new.is_scheduled,
         "waits": new.waits,
-        "needs_fetch": new.source.type.is_fetched,
+        "needs_fetch": new.source.type in FETCHED_TYPES,
         "open_until": None if new.open_for is None else func.now() + new.open_for,
         "user_id": new.runner.user_id,
         "user_email": new.runner.user_email,

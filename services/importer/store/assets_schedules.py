@@ -18,10 +18,11 @@ from schema.assets import import_schedules, import_sources
 from schema.importer import imports, outbox
 from services.importer.assets.firing import Due
 from services.importer.assets.recurrence import Frequency
-from services.importer.assets.runs import RunnableSource
 from services.importer.assets.schedules import Schedule
+from services.importer.assets.turns import RunnableSource
 from services.importer.model import State
-from services.importer.store.assets_executions import SqlRunSession, source_of, source_query
+from services.importer.store.assets_executions import SqlRunSession
+from services.importer.store.assets_turns import source_of, source_query
 from services.importer.store.outbox import Topic
 
 NOT_OURS = ("workspace_id", "created_at", "updated_at")

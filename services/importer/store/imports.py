@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from runtime.database import Database
 from runtime.failpoints import failpoint
 from schema.importer import import_inputs, import_leases, import_progress, import_requests, imports, outbox
-from services.importer.model import Kind, Origin, State, sources_of
+from services.importer.assets.turns import RunnableSource, Turn
+from services.importer.model import LIVE, Kind, Origin, State, sources_of
 from services.importer.ports import Earlier, Facts, Locked, Lookup, StoredInput
 from services.importer.snapshot import NewImport, Snapshot
 from services.importer.store import assets_turns
@@ -32,8 +33,6 @@ from services.importer.store.triggers import (
     given,
     given_import,
 )
-
-LIVE = frozenset(state for state in State if not state.is_terminal)
 
 
 class SqlImportStore:
@@ -103,7 +102,7 @@ class SqlImportSession:
 
     async def _end(self, import_id: UUID, state: State, code: str, message: str) -> None:
         """Of an import that no worker has; another run of its source may take its place."""
-        workspace_id = await assets_turns.hold_place(self._connection, self._tenant_id, import_id)
+        left = await assets_turns.leave(self._connection, self._tenant_id, import_id)
         await self._connection.execute(
             update(imports)
             .where(*self._is(imports, import_id), imports.c.state.in_(sources_of(state)))
@@ -120,8 +119,8 @@ class SqlImportSession:
         for table in (import_leases, import_requests):
             await self._connection.execute(delete(table).where(*self._is(table, import_id)))
         await announce_end(self._connection, self._tenant_id, import_id)
-        if workspace_id is not None:
-            await assets_turns.pass_on(self._connection, self._tenant_id, workspace_id)
+        if left is not None:
+            await assets_turns.pass_on(self._connection, self._tenant_id, left)
 
     async def request_cancel(self, import_id: UUID, user_id: int) -> None:
         row = insert(import_requests).values(
@@ -196,7 +195,7 @@ class SqlImportSession:
         return tuple(StoredInput(*row) for row in (await self._connection.execute(query)).all())
 
     async def retry_of(self, import_id: UUID) -> UUID | None:
-        query = self._made_from(import_id, Origin.RETRY).where(imports.c.state.in_({*LIVE, State.SUCCEEDED}))
+        query = self._made_from(import_id, Origin.RETRY).where(imports.c.state.in_((*LIVE, State.SUCCEEDED)))
         found: UUID | None = await self._connection.scalar(query)
         return found
 
@@ -213,18 +212,19 @@ class SqlImportSession:
         )
 
     async def add(self, new: NewImport) -> bool:
-        if await self._is_source_busy(new):
-            return False
         statement = QUEUE_UNDO if new.kind is Kind.UNDO else QUEUE_COPY
         created_at = await self._connection.scalar(statement, given_import(self._tenant_id, new))
         return created_at is not None
 
-    async def _is_source_busy(self, new: NewImport) -> bool:
-        if new.import_source_id is None or new.workspace_id is None or new.kind is not Kind.IMPORT:
-            return False
-        await assets_turns.lock_workspace(self._connection, self._tenant_id, new.workspace_id)
-        at = self._tenant_id, new.workspace_id, new.import_source_id
-        return (await assets_turns.turn_of(self._connection, *at)).is_busy
+    async def lock_source(self, import_source_id: UUID) -> RunnableSource | None:
+        query = assets_turns.source_query(self._tenant_id, import_source_id).with_for_update(read=True)
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else assets_turns.source_of(row)
+
+    async def turn(self, source: RunnableSource) -> Turn:
+        at = self._tenant_id, source.workspace_id
+        await assets_turns.lock_workspace(self._connection, *at)
+        return await assets_turns.turn_of(self._connection, *at, source.import_source_id)
 
     async def read(self, import_id: UUID) -> Snapshot:
         query = snapshot_query().where(*self._is(imports, import_id))

@@ -28,6 +28,7 @@ from services.identity.model import Account
 from services.identity.passwords import Passwords
 from services.identity.service import UseCases
 from services.identity.signing import KeyRing
+from services.identity.standings import Standings
 from services.identity.store.transactions import Store
 from services.identity.tenants import Tenants
 from services.identity.tokens import TokenIssuer
@@ -139,6 +140,7 @@ def use_cases(store: Store, passwords: Passwords, tmp_path: Path) -> UseCases:
         keys=keys,
         logins=Logins(store, passwords, issuer, limit),
         credentials=Credentials(store),
+        standings=Standings(store),
         tenants=Tenants(store, passwords),
         users=Users(store, passwords),
         api_keys=ApiKeys(store),

@@ -51,7 +51,7 @@ METHODS: list[MethodDescriptor] = [
     for name in SERVICE_NAMES
     for method in descriptor_pool.Default().FindServiceByName(name).methods_by_name.values()
 ]
-ANONYMOUS = {"Authenticate", "GetKeySet", "Resolve", "GetJwks", "GetTenantInfo"}
+ANONYMOUS = {"Authenticate", "GetKeySet", "Resolve", "CheckAccount", "GetJwks", "GetTenantInfo"}
 CLOSED = [method for method in METHODS if method.name not in ANONYMOUS]
 FOR_VIEWERS = {"RefreshToken", "WhoAmI", "GetWorkspace"}
 FOR_ADMINS = [

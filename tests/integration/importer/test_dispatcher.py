@@ -12,7 +12,7 @@ from runtime.jetstream import QueueUnavailable
 from runtime.telemetry import new_traceparent, trace_id_of
 from services.importer import dispatch_store, dispatcher, metrics
 from services.importer.engine import claims, ending
-from services.importer.model import State
+from services.importer.model import Lane, State
 from services.importer.store.outbox import CHANNEL
 from tests.integration.importer.office import Office, answered, eventually, has_rows, import_of
 from tests.integration.importer.workbench import LEASE, TENANT
@@ -273,6 +273,27 @@ async def test_what_waits_and_for_how_long_is_measured(office: Office) -> None:
     assert 90 <= metrics.OUTBOX_LAG._value.get() < 120
     await office.look()
     assert metrics.OUTBOX_LAG._value.get() == 0
+
+
+async def test_a_lane_that_nobody_works_is_seen(office: Office) -> None:
+    fetch = await office.engine.queued(lane="fetch")
+    taken, put_off = await office.engine.queued(lane="large"), await office.engine.queued(lane="large")
+    await office.engine.admin.execute(
+        "UPDATE imports SET not_before = now() + interval '1 minute' WHERE import_id = %s", (put_off,)
+    )
+    await office.look()
+    await office.engine.claimed(taken)
+    await office.engine.admin.execute("UPDATE outbox SET published_at = now() - interval '90 seconds'")
+    office.limits[TENANT] = 0
+    await office.backlog(TENANT, 2)
+    await office.look()
+    assert {lane: metrics.QUEUED.labels(lane)._value.get() for lane in Lane} == {"fetch": 1, "large": 0, "small": 2}
+    ages = {lane: metrics.QUEUED_SECONDS.labels(lane)._value.get() for lane in Lane}
+    assert 90 <= ages.pop(Lane.FETCH) < 120
+    assert ages == {"small": 0, "large": 0}
+    await office.engine.claimed(fetch)
+    await office.look()
+    assert metrics.QUEUED_SECONDS.labels("fetch")._value.get() == 0
 
 
 async def away(*_: object) -> None:

@@ -40,7 +40,7 @@ def commands(store: SqlImportStore) -> Commands:
 
 @pytest.fixture
 def repeats(store: SqlImportStore, bench: Bench) -> Repeats:
-    return Repeats(store, bench.objects, Thresholds(1 << 30, 1 << 20), timedelta(days=90))
+    return Repeats(store, bench.objects, Thresholds(1 << 30, 1 << 20), timedelta(days=90), max_running_executions=4)
 
 
 async def paused(bench: Bench, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> UUID:

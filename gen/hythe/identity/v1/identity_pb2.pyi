@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hythe.options.v1 import options_pb2 as _options_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,33 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _AccountStanding:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AccountStandingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccountStanding.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACCOUNT_STANDING_UNSPECIFIED: _AccountStanding.ValueType  # 0
+    ACCOUNT_STANDING_GOOD: _AccountStanding.ValueType  # 1
+    ACCOUNT_STANDING_DISABLED: _AccountStanding.ValueType  # 2
+    """The account or its tenant, or there is no such account."""
+    ACCOUNT_STANDING_RIGHTS_MISSING: _AccountStanding.ValueType  # 3
+    """It has a lower role now, or is limited to certain clients."""
+    ACCOUNT_STANDING_WORKSPACE_DISABLED: _AccountStanding.ValueType  # 4
+    """Or there is none of the tenant."""
+
+class AccountStanding(_AccountStanding, metaclass=_AccountStandingEnumTypeWrapper): ...
+
+ACCOUNT_STANDING_UNSPECIFIED: AccountStanding.ValueType  # 0
+ACCOUNT_STANDING_GOOD: AccountStanding.ValueType  # 1
+ACCOUNT_STANDING_DISABLED: AccountStanding.ValueType  # 2
+"""The account or its tenant, or there is no such account."""
+ACCOUNT_STANDING_RIGHTS_MISSING: AccountStanding.ValueType  # 3
+"""It has a lower role now, or is limited to certain clients."""
+ACCOUNT_STANDING_WORKSPACE_DISABLED: AccountStanding.ValueType  # 4
+"""Or there is none of the tenant."""
+Global___AccountStanding: _TypeAlias = AccountStanding  # noqa: Y015
 
 @_typing.final
 class AuthenticateRequest(_message.Message):
@@ -229,6 +257,55 @@ class ResolveResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveResponse: _TypeAlias = ResolveResponse  # noqa: Y015
+
+@_typing.final
+class CheckAccountRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.int
+    user_id: _builtins.int
+    role: _options_pb2.Role.ValueType
+    """What it takes at least."""
+    workspace_id: _builtins.str
+    """UUID. Who is limited to certain clients has no part in workspaces."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.int = ...,
+        user_id: _builtins.int = ...,
+        role: _options_pb2.Role.ValueType = ...,
+        workspace_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "tenant_id", b"tenant_id", "user_id", b"user_id", "workspace_id", b"workspace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAccountRequest: _TypeAlias = CheckAccountRequest  # noqa: Y015
+
+@_typing.final
+class CheckAccountResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STANDING_FIELD_NUMBER: _builtins.int
+    standing: Global___AccountStanding.ValueType
+    def __init__(
+        self,
+        *,
+        standing: Global___AccountStanding.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["standing", b"standing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAccountResponse: _TypeAlias = CheckAccountResponse  # noqa: Y015
 
 @_typing.final
 class WhoAmIRequest(_message.Message):

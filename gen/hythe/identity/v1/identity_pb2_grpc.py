@@ -55,6 +55,11 @@ class IdentityServiceStub:
                 request_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.ResolveRequest.SerializeToString,
                 response_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.ResolveResponse.FromString,
                 _registered_method=True)
+        self.CheckAccount = channel.unary_unary(
+                '/hythe.identity.v1.IdentityService/CheckAccount',
+                request_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.CheckAccountRequest.SerializeToString,
+                response_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.CheckAccountResponse.FromString,
+                _registered_method=True)
         self.WhoAmI = channel.unary_unary(
                 '/hythe.identity.v1.IdentityService/WhoAmI',
                 request_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.WhoAmIRequest.SerializeToString,
@@ -184,6 +189,14 @@ class IdentityServiceServicer:
 
     def Resolve(self, request, context):
         """For services: who an opaque credential belongs to. The credential is its own proof, so no other is asked; the gateway has no route to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckAccount(self, request, context):
+        """For services: whether an account may still do what it has asked for earlier, as a schedule does it later. Nobody asks for it then, so there is
+        no credential; the answer says no more than this, and the gateway has no route to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -344,6 +357,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.Resolve,
                     request_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.ResolveRequest.FromString,
                     response_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.ResolveResponse.SerializeToString,
+            ),
+            'CheckAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAccount,
+                    request_deserializer=hythe_dot_identity_dot_v1_dot_identity__pb2.CheckAccountRequest.FromString,
+                    response_serializer=hythe_dot_identity_dot_v1_dot_identity__pb2.CheckAccountResponse.SerializeToString,
             ),
             'WhoAmI': grpc.unary_unary_rpc_method_handler(
                     servicer.WhoAmI,
@@ -555,6 +573,33 @@ class IdentityService:
             '/hythe.identity.v1.IdentityService/Resolve',
             hythe_dot_identity_dot_v1_dot_identity__pb2.ResolveRequest.SerializeToString,
             hythe_dot_identity_dot_v1_dot_identity__pb2.ResolveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hythe.identity.v1.IdentityService/CheckAccount',
+            hythe_dot_identity_dot_v1_dot_identity__pb2.CheckAccountRequest.SerializeToString,
+            hythe_dot_identity_dot_v1_dot_identity__pb2.CheckAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class IdentityServiceStub:
     """The public keys that tokens are signed with (RFC 7517)."""
     Resolve: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ResolveRequest, _identity_pb2.ResolveResponse]
     """For services: who an opaque credential belongs to. The credential is its own proof, so no other is asked; the gateway has no route to it."""
+    CheckAccount: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CheckAccountRequest, _identity_pb2.CheckAccountResponse]
+    """For services: whether an account may still do what it has asked for earlier, as a schedule does it later. Nobody asks for it then, so there is
+    no credential; the answer says no more than this, and the gateway has no route to it.
+    """
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_identity_pb2.WhoAmIRequest, _identity_pb2.WhoAmIResponse]
     CreateTenant: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateTenantRequest, _identity_pb2.CreateTenantResponse]
     """Tenants: for operators of the installation."""
@@ -89,6 +93,10 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """The public keys that tokens are signed with (RFC 7517)."""
     Resolve: _aio.UnaryUnaryMultiCallable[_identity_pb2.ResolveRequest, _identity_pb2.ResolveResponse]  # type: ignore[assignment]
     """For services: who an opaque credential belongs to. The credential is its own proof, so no other is asked; the gateway has no route to it."""
+    CheckAccount: _aio.UnaryUnaryMultiCallable[_identity_pb2.CheckAccountRequest, _identity_pb2.CheckAccountResponse]  # type: ignore[assignment]
+    """For services: whether an account may still do what it has asked for earlier, as a schedule does it later. Nobody asks for it then, so there is
+    no credential; the answer says no more than this, and the gateway has no route to it.
+    """
     WhoAmI: _aio.UnaryUnaryMultiCallable[_identity_pb2.WhoAmIRequest, _identity_pb2.WhoAmIResponse]  # type: ignore[assignment]
     CreateTenant: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateTenantRequest, _identity_pb2.CreateTenantResponse]  # type: ignore[assignment]
     """Tenants: for operators of the installation."""
@@ -158,6 +166,16 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.ResolveResponse, _abc.Awaitable[_identity_pb2.ResolveResponse]]:
         """For services: who an opaque credential belongs to. The credential is its own proof, so no other is asked; the gateway has no route to it."""
+
+    @_abc_1.abstractmethod
+    def CheckAccount(
+        self,
+        request: _identity_pb2.CheckAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.CheckAccountResponse, _abc.Awaitable[_identity_pb2.CheckAccountResponse]]:
+        """For services: whether an account may still do what it has asked for earlier, as a schedule does it later. Nobody asks for it then, so there is
+        no credential; the answer says no more than this, and the gateway has no route to it.
+        """
 
     @_abc_1.abstractmethod
     def WhoAmI(
