@@ -13,14 +13,17 @@ from uuid_utils.compat import uuid7
 from runtime.errors import ServiceError
 from runtime.failpoints import failpoint
 from runtime.jetstream import Delivery, JobQueue, QueueUnavailable
+from runtime.messaging import processing
 from runtime.objects import ObjectStore
 from runtime.sealing import Sealer
-from runtime.telemetry import child_of, trace_id_of
+from runtime.streams import subject_of
+from runtime.tracing import Span, span
 from services.fetcher import metrics
 from services.fetcher.attempt import Attempt, Bounds
 from services.fetcher.store import Ending, FetchStore
 from services.importer import job_message
 from services.importer.engine.claims import Claim
+from services.importer.engine.spans import attempt_span
 from services.importer.model import Lane
 
 log = structlog.get_logger(__name__)
@@ -29,6 +32,8 @@ FOLDER = "fetched"
 FETCH_SECONDS = 5.0
 MESSAGE_BEAT_SECONDS = 15.0
 DATABASE_AWAY_SECONDS = 5.0
+# Endings that the span of an attempt shows as errors, and as which.
+FAILED_ATTEMPTS = {Ending.FAILED: "FAILED", Ending.RETRIED: "RETRIED"}
 
 
 class Fetcher:
@@ -75,24 +80,44 @@ class Fetcher:
             log.error("not a job message", sequence=delivery.sequence)
             await delivery.term()
             return
-        structlog.contextvars.bind_contextvars(import_id=str(message.import_id), tenant_id=message.tenant)
+        with (
+            structlog.contextvars.bound_contextvars(import_id=str(message.import_id), tenant_id=message.tenant),
+            processing(subject_of(Lane.FETCH), delivery.headers, delivery.num_delivered) as processed,
+        ):
+            processed.note({"hythe.import_id": str(message.import_id)})
+            await self._process(message, delivery, stop, processed)
+
+    async def _process(
+        self, message: job_message.JobMessage, delivery: Delivery, stop: asyncio.Event, processed: Span
+    ) -> None:
         try:
-            claimed = await self._store.claim(message.tenant, message.import_id, self._owner)
+            with span("claim"):
+                claimed = await self._store.claim(message.tenant, message.import_id, self._owner)
             if isinstance(claimed, Claim):
                 await self._run(claimed, delivery, stop)
                 return
+            processed.note({"hythe.refusal": claimed.value})
             log.info("not claimed", refusal=claimed.value)
             await delivery.ack_sync()
         except QueueUnavailable:
             raise
         except ServiceError as error:
+            processed.conclude(error.reason)
             log.warning("could not claim", error=str(error))
             await delivery.nak(delay=DATABASE_AWAY_SECONDS)
-        finally:
-            structlog.contextvars.unbind_contextvars("import_id", "tenant_id", "trace_id", "attempt")
 
     async def _run(self, claim: Claim, delivery: Delivery, stop: asyncio.Event) -> None:
-        structlog.contextvars.bind_contextvars(trace_id=trace_id_of(child_of(claim.traceparent)), attempt=claim.attempt)
+        with structlog.contextvars.bound_contextvars(attempt=claim.attempt), attempt_span(claim) as spanned:
+            ending = await self._attempt(claim, delivery, stop)
+            spanned.note({"hythe.ending": ending})
+            spanned.conclude(FAILED_ATTEMPTS.get(ending, ""))
+        if ending is Ending.FENCED:
+            # Whoever took over owns the message now.
+            return
+        failpoint("ack.before")
+        await delivery.ack_sync()
+
+    async def _attempt(self, claim: Claim, delivery: Delivery, stop: asyncio.Event) -> Ending:
         log.info("fetch started", is_takeover=claim.is_takeover)
         began = time.monotonic()
         # A key of its own for each attempt: one that was taken for dead writes beside the next, not over it.
@@ -105,11 +130,7 @@ class Fetcher:
         metrics.FETCHES.labels(attempt.type, ending).inc()
         metrics.FETCH_DURATION.observe(seconds)
         log.info("fetch ended", ending=ending, type=attempt.type, seconds=round(seconds, 3))
-        if ending is Ending.FENCED:
-            # Whoever took over owns the message now.
-            return
-        failpoint("ack.before")
-        await delivery.ack_sync()
+        return ending
 
 
 class _MessageBeat:

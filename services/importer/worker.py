@@ -16,14 +16,17 @@ from runtime.database import Database
 from runtime.errors import ServiceError
 from runtime.failpoints import failpoint
 from runtime.jetstream import Delivery, JobQueue, QueueUnavailable
+from runtime.messaging import processing
 from runtime.objects import ObjectStore
-from runtime.telemetry import child_of, trace_id_of
+from runtime.streams import subject_of
+from runtime.tracing import Span, span
 from services.importer import job_message, metrics
 from services.importer.engine import claims, janitor
 from services.importer.engine.attempt import Attempt, Ending
 from services.importer.engine.claims import Claim, Refusal
 from services.importer.engine.limits import Limits
 from services.importer.engine.runner import Gate
+from services.importer.engine.spans import attempt_span
 from services.importer.engine.target import Target
 from services.importer.model import Lane
 
@@ -34,6 +37,8 @@ FETCH_SECONDS = 5.0
 MESSAGE_BEAT_SECONDS = 15.0
 DATABASE_AWAY_SECONDS = 5.0
 JANITOR_SECONDS = 60.0
+# Endings that the span of an attempt shows as errors, and as which.
+FAILED_ATTEMPTS = {Ending.FAILED: "FAILED", Ending.RETRIED: "RETRIED"}
 
 
 class Worker:
@@ -106,12 +111,23 @@ class Worker:
             log.error("not a job message", sequence=delivery.sequence)
             await delivery.term()
             return
-        structlog.contextvars.bind_contextvars(import_id=str(message.import_id), tenant_id=message.tenant)
+        with (
+            structlog.contextvars.bound_contextvars(import_id=str(message.import_id), tenant_id=message.tenant),
+            processing(subject_of(lane), delivery.headers, delivery.num_delivered) as processed,
+        ):
+            processed.note({"hythe.import_id": str(message.import_id)})
+            await self._process(lane, message, delivery, stop, processed)
+
+    async def _process(
+        self, lane: Lane, message: job_message.JobMessage, delivery: Delivery, stop: asyncio.Event, processed: Span
+    ) -> None:
         try:
-            claimed = await self._claim(message)
+            with span("claim"):
+                claimed = await self._claim(message)
             if isinstance(claimed, Claim):
                 await self._run(lane, claimed, delivery, stop)
                 return
+            processed.note({"hythe.refusal": claimed.value})
             log.info("not claimed", refusal=claimed.value)
             metrics.POISON.inc(int(claimed is Refusal.POISON))
             failpoint("refusal.before_ack")
@@ -119,12 +135,11 @@ class Worker:
         except QueueUnavailable:
             raise
         except ServiceError as error:
+            processed.conclude(error.reason)
             log.warning("could not claim", error=str(error))
             failpoint("nak.before")
             await delivery.nak(delay=DATABASE_AWAY_SECONDS)
             failpoint("nak.after")
-        finally:
-            structlog.contextvars.unbind_contextvars("import_id", "tenant_id", "trace_id", "attempt")
 
     async def _claim(self, message: job_message.JobMessage) -> Claim | Refusal:
         async with self._database.transaction(message.tenant) as connection:
@@ -136,7 +151,18 @@ class Worker:
         return claimed
 
     async def _run(self, lane: Lane, claim: Claim, delivery: Delivery, stop: asyncio.Event) -> None:
-        structlog.contextvars.bind_contextvars(trace_id=trace_id_of(child_of(claim.traceparent)), attempt=claim.attempt)
+        with structlog.contextvars.bound_contextvars(attempt=claim.attempt), attempt_span(claim) as spanned:
+            ending = await self._attempt(lane, claim, delivery, stop)
+            spanned.note({"hythe.ending": ending})
+            spanned.conclude(FAILED_ATTEMPTS.get(ending, ""))
+        if ending is Ending.FENCED:
+            # Whoever took over owns the message now.
+            return
+        failpoint("ack.before")
+        await delivery.ack_sync()
+        failpoint("ack.after")
+
+    async def _attempt(self, lane: Lane, claim: Claim, delivery: Delivery, stop: asyncio.Event) -> Ending:
         metrics.TAKEOVERS.inc(int(claim.is_takeover))
         if claim.attempt == 1:
             metrics.QUEUE_AGE.labels(lane).observe(claim.queued_seconds)
@@ -150,12 +176,7 @@ class Worker:
         seconds = time.monotonic() - began
         metrics.JOB_DURATION.labels(ending).observe(seconds)
         log.info("import attempt ended", ending=ending, seconds=round(seconds, 3))
-        if ending is Ending.FENCED:
-            # Whoever took over owns the message now.
-            return
-        failpoint("ack.before")
-        await delivery.ack_sync()
-        failpoint("ack.after")
+        return ending
 
 
 class _MessageBeat:
