@@ -14,6 +14,8 @@ STAMP := $(VENV)/.installed-$(INTERPRETER)
 export HYTHE_TEST_PG := $(or $(PG),$(HYTHE_TEST_PG),18)
 # Each has a stack of its own; two are what two cores can carry.
 WORKERS ?= 2
+HADOLINT ?= $(shell command -v hadolint)
+HELM ?= $(shell command -v helm)
 export HYTHE_TEST_S3 := $(or $(S3),$(HYTHE_TEST_S3),juicefs)
 
 .PHONY: help
@@ -48,7 +50,7 @@ fmt: $(STAMP) ## Format the code, mend what can be mended
 
 
 .PHONY: lint
-lint: $(STAMP) ## Check style, types, layers, protos and the gateway's configuration
+lint: $(STAMP) ## Check style, types, layers, protos, the gateway's configuration and the chart
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -56,6 +58,7 @@ lint: $(STAMP) ## Check style, types, layers, protos and the gateway's configura
 	$(BIN)/buf lint
 	$(BIN)/buf breaking protos --against protos/baseline.binpb
 	$(PY) -m deploy.local validate-gateway
+	$(PY) -m deploy.chart.lint
 
 .PHONY: test
 test: $(STAMP) ## Run all tests on free ports (PG=16: the older PostgreSQL; TESTS=tests/unit: only those; WORKERS=2)
@@ -71,9 +74,49 @@ test-mysql: $(STAMP) ## Read tables of a real MariaDB or MySQL (MYSQLD=/path/to/
 	HYTHE_TEST_MYSQLD="$(or $(MYSQLD),$(shell PATH="$$PATH:/usr/sbin:/usr/local/sbin:/usr/libexec" command -v mariadbd mysqld | head -1))" \
 		$(PY) -m pytest -q -s -rs tests/integration/fetcher/test_mysqld.py
 
+.PHONY: test-backup
+test-backup: $(STAMP) ## Restore PostgreSQL to an earlier moment under a stack that has gone on, and see it come to rest
+	$(PY) -m pytest -q tests/operations/test_backup.py
+
+.PHONY: test-upgrade
+test-upgrade: $(STAMP) ## Run the end-to-end tests of the previous tag on the schema of this tree (TESTS=tests/e2e/…)
+	$(PY) -m tests.operations.upgrade -q -n $(WORKERS) --dist loadfile $(or $(TESTS),tests/e2e)
+
+.PHONY: image-lint
+image-lint: ## Check the Dockerfile (HADOLINT=/path/to/hadolint), where there is a hadolint
+	@if [ -n "$(HADOLINT)" ]; then "$(HADOLINT)" --failure-threshold style deploy/docker/Dockerfile && echo "image-lint: clean"; \
+		else echo "image-lint: skipped, because there is no hadolint on PATH."; fi
+
+.PHONY: image-lock
+image-lock: $(STAMP) ## Pin the packages of the images anew, after a change of the dependencies
+	$(PY) -m deploy.docker lock
+
+.PHONY: image-test
+image-test: $(STAMP) ## Run the install steps of the Dockerfile in a clean environment, and what they install
+	$(PY) -m pytest -q tests/operations/test_image.py
+
+.PHONY: sbom
+sbom: $(STAMP) ## List the packages of the images, by CycloneDX: dist/hythe.cdx.json
+	$(PY) -m deploy.docker sbom
+
+.PHONY: chart-docs
+chart-docs: $(STAMP) ## Generate what in the chart is made of other files: Envoy's configuration, the schema, the README
+	$(PY) -m deploy.chart
+
+.PHONY: chart-lint
+chart-lint: $(STAMP) ## Lint the chart with every example (HELM=/path/to/helm: by that one, too)
+	$(PY) -m deploy.chart --check
+	$(PY) -m deploy.chart.lint
+	@if [ -n "$(HELM)" ]; then for file in deploy/k8s/ci/*-values.yaml; do "$(HELM)" lint --strict --quiet deploy/k8s --values "$$file"; done; \
+		else echo "chart-lint: no helm on PATH, so only the one in the virtual environment."; fi
+
+.PHONY: chart-test
+chart-test: $(STAMP) ## Test what the chart renders: schemas, security, network, Envoy, alerts
+	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile tests/chart
+
 .PHONY: up
-up: $(STAMP) ## Start the local stack
-	@$(PY) -m deploy.local up
+up: $(STAMP) ## Start the local stack (PROFILE=observability: with a collector of spans)
+	@HYTHE_LOCAL_PROFILE="$(PROFILE)" $(PY) -m deploy.local up
 
 .PHONY: down
 down: $(STAMP) ## Stop it; the data stays
@@ -127,3 +170,4 @@ check: lint generated test ## Lint, generated code, tests: before every push
 generated: $(STAMP)
 	$(PY) protos/generate.py --check
 	$(PY) -m gateway.openapi --check
+	$(PY) -m deploy.chart --check

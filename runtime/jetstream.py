@@ -24,8 +24,10 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from runtime.errors import Unavailable
+from runtime.messaging import CONSUMED_MESSAGES, SENT_MESSAGES, operation
 from runtime.streams import (
     ACK_WAIT_SECONDS,
+    EVENT_SUBJECTS,
     EVENTS,
     LANES,
     MAX_MESSAGE_BYTES,
@@ -75,8 +77,9 @@ class QueueUnavailable(Unavailable):
 class Delivery:
     """A message that was given to this process for `ACK_WAIT_SECONDS`. Each method raises QueueUnavailable."""
 
-    def __init__(self, queue: JobQueue, message: Msg) -> None:
+    def __init__(self, queue: JobQueue, message: Msg, lane: str) -> None:
         self._queue = queue
+        self._subject = subject_of(lane)
         self._reply = message.reply
         self.data: bytes = message.data
         self.headers: Mapping[str, str] = message.headers or {}
@@ -90,22 +93,25 @@ class Delivery:
 
     async def ack_sync(self) -> None:
         """Done; the message is deleted when this returns."""
-        async with self._queue.client() as client:
-            await client.request(self._reply, b"+ACK", timeout=REQUEST_SECONDS)
+        with operation("ack", self._subject):
+            async with self._queue.client() as client:
+                await client.request(self._reply, b"+ACK", timeout=REQUEST_SECONDS)
 
     async def nak(self, delay: float = 0) -> None:
         """Not done; to be delivered again after `delay` seconds."""
-        await self._settle(b"-NAK " + json.dumps({"delay": int(delay * 1e9)}).encode() if delay > 0 else b"-NAK")
+        payload = b"-NAK " + json.dumps({"delay": int(delay * 1e9)}).encode() if delay > 0 else b"-NAK"
+        await self._settle("nak", payload)
 
     async def term(self) -> None:
         """Never to be delivered again."""
-        await self._settle(b"+TERM")
+        await self._settle("term", b"+TERM")
 
-    async def _settle(self, payload: bytes) -> None:
-        async with self._queue.client() as client:
-            await client.publish(self._reply, payload)
-            # Without the round trip a process that ends now could take the message with it.
-            await client.flush(timeout=REQUEST_SECONDS)
+    async def _settle(self, name: str, payload: bytes) -> None:
+        with operation(name, self._subject):
+            async with self._queue.client() as client:
+                await client.publish(self._reply, payload)
+                # Without the round trip a process that ends now could take the message with it.
+                await client.flush(timeout=REQUEST_SECONDS)
 
 
 class JobQueue:
@@ -152,18 +158,25 @@ class JobQueue:
 
     async def publish(self, lane: str, payload: bytes, *, message_id: str, headers: dict[str, str]) -> int:
         """The sequence in the stream. A message id that the stream remembers gives the sequence of the first."""
-        return await self._publish(STREAM, subject_of(lane), payload, {**headers, "Nats-Msg-Id": message_id})
+        subject = subject_of(lane)
+        return await self._publish(STREAM, subject, payload, {**headers, "Nats-Msg-Id": message_id}, counted_as=subject)
 
     async def publish_event(self, subject: str, payload: bytes, *, event_id: str, headers: dict[str, str]) -> int:
         """As `publish`, to the stream `EVENTS`; the subject begins with `events.`."""
-        return await self._publish(EVENTS, subject, payload, {**headers, "Nats-Msg-Id": event_id})
+        # The subject of an event names its tenant, which is nothing for a label.
+        carried = {**headers, "Nats-Msg-Id": event_id}
+        return await self._publish(EVENTS, subject, payload, carried, counted_as=EVENT_SUBJECTS)
 
-    async def _publish(self, stream: str, subject: str, payload: bytes, headers: dict[str, str]) -> int:
+    async def _publish(
+        self, stream: str, subject: str, payload: bytes, headers: dict[str, str], *, counted_as: str
+    ) -> int:
         if len(payload) > MAX_MESSAGE_BYTES:
             message = f"a message carries ids only, not {len(payload)} bytes"
             raise ValueError(message)
-        async with self._jetstream() as jetstream:
-            acknowledgement = await jetstream.publish(subject, payload, stream=stream, headers=headers)
+        with operation("publish", counted_as):
+            async with self._jetstream() as jetstream:
+                acknowledgement = await jetstream.publish(subject, payload, stream=stream, headers=headers)
+        SENT_MESSAGES.labels(counted_as).inc()
         return acknowledgement.seq
 
     async def has_message(self, sequence: int) -> bool:
@@ -230,35 +243,36 @@ class JobQueue:
             async with asyncio.timeout(expires + ANSWER_MARGIN_SECONDS):
                 message = await arrived.get()
             answered = True
-            return self._read(message)
+            return self._read(message, lane)
         finally:
             self._pulls.discard(arrived)
             if answered:
                 with contextlib.suppress(NatsError):
                     await subscription.unsubscribe()
             else:
-                await self._abandon(subscription, arrived)
+                await self._abandon(subscription, arrived, lane)
 
-    def _read(self, message: Msg | None) -> Delivery | None:
+    def _read(self, message: Msg | None, lane: str) -> Delivery | None:
         if message is None:
             raise QueueUnavailable("the connection was lost")
         headers = message.headers or {}
         if "Status" not in headers:
-            return Delivery(self, message)
+            CONSUMED_MESSAGES.labels(subject_of(lane)).inc()
+            return Delivery(self, message, lane)
         # nats-py may leave what follows the number in the same value.
         status = headers["Status"][:STATUS_DIGITS]
         if status in NO_MESSAGES:
             return None
         raise QueueUnavailable(f"status {status} {headers.get('Description', '')}".strip())
 
-    async def _abandon(self, subscription: Subscription, arrived: asyncio.Queue[Msg | None]) -> None:
+    async def _abandon(self, subscription: Subscription, arrived: asyncio.Queue[Msg | None], lane: str) -> None:
         """Begin to end a pull that nobody waits for any more; a second cancellation does not stop it."""
-        ending = asyncio.create_task(self._give_back(subscription, arrived), name="nats-give-back")
+        ending = asyncio.create_task(self._give_back(subscription, arrived, lane), name="nats-give-back")
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
         await asyncio.shield(ending)
 
-    async def _give_back(self, subscription: Subscription, arrived: asyncio.Queue[Msg | None]) -> None:
+    async def _give_back(self, subscription: Subscription, arrived: asyncio.Queue[Msg | None], lane: str) -> None:
         """What comes for a pull that was given up goes back at once, and not after ACK_WAIT_SECONDS.
 
         `unsubscribe` alone would drop a message that is on its way when the server hears of it; `drain` keeps the
@@ -271,7 +285,7 @@ class JobQueue:
             message = arrived.get_nowait()
             if message is not None and "Status" not in (message.headers or {}):
                 with contextlib.suppress(QueueUnavailable):
-                    await Delivery(self, message).nak()
+                    await Delivery(self, message, lane).nak()
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:

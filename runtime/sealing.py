@@ -15,6 +15,7 @@ class Sealer:
     def __init__(self, keys: str) -> None:
         """Keys as `Fernet.generate_key` makes them, separated by commas. Raises ValueError for anything else."""
         made = [Fernet(key.strip()) for key in keys.split(",")]
+        self._first = made[0]
         self._keys = MultiFernet(made)
 
     def seal(self, text: str) -> bytes:
@@ -26,6 +27,14 @@ class Sealer:
             return self._keys.decrypt(sealed).decode()
         except InvalidToken:
             raise Unsealable from None
+
+    def reseal(self, sealed: bytes) -> bytes | None:
+        """The same under the first key, or None where that is what has sealed it. Raises Unsealable."""
+        try:
+            self._first.decrypt(sealed)
+        except InvalidToken:
+            return self.seal(self.unseal(sealed))
+        return None
 
 
 def new_key() -> str:

@@ -26,6 +26,7 @@ from runtime.interceptors.authorization import Authenticates, Authorization
 from runtime.interceptors.chain import OPEN_SERVICES, Chain
 from runtime.interceptors.failures import Envelope, Failures
 from runtime.interceptors.observation import Observation
+from runtime.otlp import start_tracing
 from runtime.settings import Settings
 from runtime.telemetry import configure_logging, start_metrics
 
@@ -109,6 +110,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         if stop is None:
             stop = stopped_by_signal(stack)
+        stack.callback(start_tracing(name, settings.otlp_endpoint, settings.trace_ratio))
         stack.callback(start_metrics(settings.metrics_listen))
         audit.start()
         stack.push_async_callback(audit.stop)

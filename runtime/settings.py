@@ -18,6 +18,12 @@ from runtime.sealing import Sealer
 PREFIX = "HYTHE_"
 HIGHEST_PORT = 65535
 
+EXIT_SECONDS = 20
+"""What a process may need after its `drain_seconds` to end: background tasks, the audit log, the last spans.
+
+Whoever stops one waits for both together before killing it: `terminationGracePeriodSeconds`, `stopwaitsecs`.
+"""
+
 
 def _check_address(value: str) -> str:
     host, separator, port = value.rpartition(":")
@@ -40,6 +46,18 @@ Exemptions = Annotated[str, AfterValidator(_check_exemptions)]
 """A list of `runtime.destinations.parsed_exemptions`."""
 
 
+def _check_collector(value: str) -> str:
+    scheme, separator, place = value.partition("://")
+    if value and (scheme not in {"http", "https"} or not separator or not place):
+        message = "must be http://HOST:PORT, or https://… where it speaks TLS"
+        raise ValueError(message)
+    return value
+
+
+CollectorUrl = Annotated[str, AfterValidator(_check_collector)]
+"""Of an OTLP receiver, or empty."""
+
+
 class ProcessSettings(BaseSettings):
     """What every process needs."""
 
@@ -47,6 +65,10 @@ class ProcessSettings(BaseSettings):
 
     metrics_listen: Address = Field(description="Where Prometheus reads this process.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    otlp_endpoint: CollectorUrl = Field(
+        "", description="Where spans go by OTLP over gRPC, such as http://collector:4317; without it nowhere."
+    )
+    trace_ratio: float = Field(1.0, ge=0, le=1, description="Part of the traces that begin here which are recorded.")
     database_url: SecretStr = Field(
         description="postgresql+psycopg://ROLE:PASSWORD@HOST:PORT/DATABASE of the own role."
     )

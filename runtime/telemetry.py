@@ -1,15 +1,14 @@
-"""Logs as JSON lines, metrics for Prometheus, and trace context by the W3C header.
+"""Logs as JSON lines, and metrics for Prometheus.
 
-Ids of the work at hand (request_id, import_id, trace_id) are bound with `structlog.contextvars.bind_contextvars` and
-appear in every line of the task. A signed URL or a password never appears: what looks like one is cut on the way out,
-also from the texts of library errors.
+Ids of the work at hand (request_id, import_id; trace_id and span_id by `runtime.tracing`) are bound with
+`structlog.contextvars` and appear in every line of the task. A signed URL or a password never appears: what looks like
+one is cut on the way out, also from the texts of library errors.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-import secrets
 import sys
 from collections.abc import Callable
 from socketserver import ThreadingMixIn
@@ -30,15 +29,18 @@ RPC_DURATION = Histogram(
     ["rpc_method", "rpc_status_code"],
     buckets=DURATION_BUCKETS,
 )
+RPC_CLIENT_DURATION = Histogram(
+    "hythe_rpc_client_call_duration_seconds",
+    "From a call to another service to its answer, retries included.",
+    ["rpc_method", "rpc_status_code"],
+    buckets=DURATION_BUCKETS,
+)
 RPC_IN_FLIGHT = Gauge("hythe_rpc_server_in_flight", "Calls being served.", ["kind"])
 RPC_UNKNOWN_ERRORS = Counter(
     "hythe_rpc_server_unknown_errors_total", "Calls that ended with an error nobody named.", ["rpc_method"]
 )
 AUDIT_EVENTS = Counter("hythe_audit_events_total", "Audit events by what became of them.", ["outcome"])
 DEPENDENCY_UP = Gauge("hythe_dependency_up", "Whether the last readiness check passed.", ["check"])
-
-TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-NO_TRACE, NO_SPAN = "0" * 32, "0" * 16
 
 SECRET_NAMES = frozenset(
     {"api_key", "authorization", "cookie", "credential", "password", "secret", "secret_key", "token", "x-api-key"}
@@ -144,21 +146,3 @@ def start_metrics(listen: str) -> Callable[[], None]:
         thread.join()
 
     return stop
-
-
-def new_traceparent() -> str:
-    """The start of a trace, sampled."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
-
-
-def child_of(traceparent: str) -> str:
-    """A new span of the same trace; a new trace when `traceparent` is not one."""
-    match = TRACEPARENT.fullmatch(traceparent)
-    if match is None or match[1] == NO_TRACE or match[2] == NO_SPAN:
-        return new_traceparent()
-    return f"00-{match[1]}-{secrets.token_hex(8)}-{match[3]}"
-
-
-def trace_id_of(traceparent: str) -> str:
-    match = TRACEPARENT.fullmatch(traceparent)
-    return match[1] if match else ""

@@ -15,6 +15,7 @@ DEFAULT_STATE = ROOT / ".state"
 
 POSTGRES_VERSIONS = (18, 16)
 S3_KINDS = ("juicefs", "minio")
+PROFILES = ("plain", "observability")
 
 
 class SettingError(Exception):
@@ -29,6 +30,8 @@ class Instance:
     postgres: int = POSTGRES_VERSIONS[0]
     """Major version of PostgreSQL."""
     s3: str = S3_KINDS[0]
+    profile: str = PROFILES[0]
+    """`observability`: spans are sent to a collector of the stack's own."""
     shared_buffers_mb: int = 512
     service_settings: Mapping[str, str] = field(default_factory=dict)
     """Settings handed to every service as they are, such as HYTHE_LEASE_SECONDS."""
@@ -48,14 +51,14 @@ class Instance:
 
     def remember(self) -> None:
         """Keep what later commands must know: the ports, and what the data was made with."""
-        kept = {"ports": self.ports.named(), "postgres": self.postgres, "s3": self.s3}
+        kept = {"ports": self.ports.named(), "postgres": self.postgres, "s3": self.s3, "profile": self.profile}
         self.record.write_text(json.dumps(kept, indent=2))
 
 
 def checkout_instance(environment: Mapping[str, str], state: Path = DEFAULT_STATE) -> Instance:
-    """The stack of this checkout: remembered choices first, then HYTHE_PORT_*, HYTHE_LOCAL_PG and HYTHE_LOCAL_S3.
+    """The stack of this checkout: remembered choices first, then HYTHE_PORT_* and HYTHE_LOCAL_{PG,S3,PROFILE}.
 
-    Ports may change at any start. The servers may not, because their data is already there.
+    Ports and profile may change at any start. The servers may not, because their data is already there.
     """
     remembered = recall(state)
     instance = remembered or Instance(state=state)
@@ -64,6 +67,7 @@ def checkout_instance(environment: Mapping[str, str], state: Path = DEFAULT_STAT
         ports=instance.ports.with_settings(environment),
         postgres=parse_postgres(environment.get("HYTHE_LOCAL_PG", str(instance.postgres))),
         s3=parse_s3(environment.get("HYTHE_LOCAL_S3", instance.s3)),
+        profile=parse_profile(environment.get("HYTHE_LOCAL_PROFILE") or instance.profile),
         service_settings={name: environment[name] for name in ("HYTHE_LOG_LEVEL",) if name in environment},
     )
     if remembered and (chosen.postgres, chosen.s3) != (remembered.postgres, remembered.s3):
@@ -81,7 +85,14 @@ def recall(state: Path) -> Instance | None:
         kept = json.loads((state / "instance.json").read_text())
     except FileNotFoundError:
         return None
-    return Instance(state=state, ports=Ports(**kept["ports"]), postgres=kept["postgres"], s3=kept["s3"])
+    return Instance(
+        state=state,
+        ports=Ports(**kept["ports"]),
+        postgres=kept["postgres"],
+        s3=kept["s3"],
+        # A stack that was started before there were profiles has the first.
+        profile=kept.get("profile", PROFILES[0]),
+    )
 
 
 def parse_postgres(text: str) -> int:
@@ -94,5 +105,12 @@ def parse_postgres(text: str) -> int:
 def parse_s3(text: str) -> str:
     if text not in S3_KINDS:
         message = f"S3 server {text!r} is not known; there are {', '.join(S3_KINDS)}."
+        raise SettingError(message)
+    return text
+
+
+def parse_profile(text: str) -> str:
+    if text not in PROFILES:
+        message = f"Profile {text!r} is not known; there are {', '.join(PROFILES)}."
         raise SettingError(message)
     return text

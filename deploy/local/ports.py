@@ -39,6 +39,7 @@ class Ports:
     nats: int = 4222
     nats_monitor: int = 8222
     s3: int = 9000
+    collector: int = 4317
 
     def named(self) -> dict[str, int]:
         return dataclasses.asdict(self)

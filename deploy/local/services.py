@@ -14,6 +14,7 @@ from deploy.local.ports import LOOPBACK, address
 from deploy.local.probes import is_serving
 from deploy.local.programs import SERVICES, Program, base_environment
 from deploy.local.secrets import Secrets, admin_password_file, jwt_key_file
+from runtime.settings import EXIT_SECONDS, Settings
 
 MODULES = {
     "identity": "services.identity.main",
@@ -27,8 +28,8 @@ MODULES = {
 API = ("identity", "upload", "importer", "status")
 # What takes imports from the queue, and answers for its health only.
 TAKERS = ("worker", "fetcher")
-# Longer than a service lets calls in flight go on, and a worker the chunk it is in.
-STOP_SECONDS = dict.fromkeys(TAKERS, 40)
+# Longer than a service lets calls in flight go on, and a worker the chunk it is in; both drain equally long.
+STOP_SECONDS = int(Settings.model_fields["drain_seconds"].default) + EXIT_SECONDS
 # What keeps secrets in the database that it must read again.
 SEALERS = ("identity", "importer", "fetcher")
 # On one machine imports and answers share the processors, and an import can wait.
@@ -75,6 +76,8 @@ def environment(instance: Instance, secrets: Secrets, name: str) -> dict[str, st
     if name == "worker":
         # Each import keeps a connection of PostgreSQL busy, which no priority holds back: leave room for the answers.
         told["HYTHE_SMALL_SLOTS"] = str(max(1, (os.cpu_count() or 1) // 2))
+    if instance.profile == "observability":
+        told["HYTHE_OTLP_ENDPOINT"] = f"http://{address(ports['collector'])}"
     if name == "identity":
         told["HYTHE_JWT_PRIVATE_KEY_FILE"] = str(jwt_key_file(instance.state))
         told["HYTHE_ADMIN_PASSWORD_FILE"] = str(admin_password_file(instance.state))
@@ -102,7 +105,7 @@ def programs(instance: Instance, secrets: Secrets) -> list[Program]:
             is_ready=partial(is_serving, address(instance.ports.named()[name])),
             environment=environment(instance, secrets, name),
             ports=(name, f"{name}_metrics"),
-            stop_seconds=STOP_SECONDS.get(name, 30),
+            stop_seconds=STOP_SECONDS,
         )
         for name, module in MODULES.items()
     ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from deploy.local import bootstrap, gateway, nats, postgres, s3, services
+from deploy.local import bootstrap, collector, gateway, nats, postgres, s3, services
 from deploy.local.instance import Instance, SettingError
 from deploy.local.ports import refuse_busy
 from deploy.local.programs import Program
@@ -37,6 +37,7 @@ class Stack:
             postgres.program(self.instance, self.secrets),
             nats.program(self.instance),
             s3.program(self.instance, self.secrets),
+            *([collector.program(self.instance)] if self.instance.profile == "observability" else []),
         ]
 
     def services(self) -> list[Program]:

@@ -15,12 +15,20 @@ import structlog
 
 from runtime.context import RequestInfo, request_variable
 from runtime.interceptors.chain import Call
-from runtime.telemetry import RPC_DURATION, child_of, trace_id_of
+from runtime.telemetry import RPC_DURATION
+from runtime.tracing import Kind, span
 
 log = structlog.get_logger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 OUR_FAULT = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
+# What OpenTelemetry calls an error of the server; all others are the client's.
+FAILED_SPAN = OUR_FAULT | {
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DATA_LOSS,
+}
 
 
 class Observation:
@@ -33,23 +41,26 @@ class Observation:
 
     @asynccontextmanager
     async def __call__(self, call: Call) -> AsyncIterator[None]:
-        request = self._describe(call)
-        token = request_variable.set(request)
         started = asyncio.get_running_loop().time()
-        with structlog.contextvars.bound_contextvars(
-            request_id=request.request_id, trace_id=trace_id_of(request.traceparent)
-        ):
-            try:
-                yield
-            finally:
-                request_variable.reset(token)
-                self._report(call, request, asyncio.get_running_loop().time() - started)
+        attributes = {"rpc.system.name": "grpc", "rpc.method": call.method}
+        parent = call.metadata.get("traceparent", "")
+        with span(call.method, kind=Kind.SERVER, parent=parent, attributes=attributes) as made:
+            request = self._describe(call, made.traceparent)
+            token = request_variable.set(request)
+            with structlog.contextvars.bound_contextvars(request_id=request.request_id):
+                try:
+                    yield
+                finally:
+                    request_variable.reset(token)
+                    made.note({"rpc.response.status_code": call.code.name, "hythe.request_id": request.request_id})
+                    made.conclude(call.code.name if call.code in FAILED_SPAN else "")
+                    self._report(call, request, asyncio.get_running_loop().time() - started)
 
-    def _describe(self, call: Call) -> RequestInfo:
+    def _describe(self, call: Call, traceparent: str) -> RequestInfo:
         given = call.metadata.get("x-request-id", "")
         return RequestInfo(
             request_id=given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4()),
-            traceparent=child_of(call.metadata.get("traceparent", "")),
+            traceparent=traceparent,
             method=call.method,
             dialect=call.metadata.get("x-dialect", ""),
             peer=peer_of(call.metadata.get("x-forwarded-for", ""), call.context.peer() or ""),

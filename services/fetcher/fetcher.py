@@ -16,12 +16,13 @@ from runtime.failpoints import failpoint
 from runtime.jetstream import Delivery, JobQueue, QueueUnavailable
 from runtime.objects import ObjectStore
 from runtime.sealing import Sealer
-from runtime.telemetry import child_of, trace_id_of
+from runtime.tracing import Span, span
 from services.fetcher import metrics
 from services.fetcher.attempt import Attempt, Bounds
 from services.fetcher.store import Ending, FetchStore
 from services.importer.engine import slot
 from services.importer.engine.claims import Claim
+from services.importer.engine.spans import attempt_span
 from services.importer.job_message import JobMessage
 from services.importer.model import Lane
 
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 FOLDER = "fetched"
 DATABASE_AWAY_SECONDS = 5.0
+# Endings that the span of an attempt shows as errors, and as which.
+FAILED_ATTEMPTS = {Ending.FAILED: "FAILED", Ending.RETRIED: "RETRIED"}
 
 
 class Fetcher:
@@ -52,26 +55,40 @@ class Fetcher:
                 take = partial(self._take, stop)
                 group.create_task(slot.serve(self._queue, Lane.FETCH, stop, take, metrics.BAD_MESSAGES))
 
-    async def _take(self, stop: asyncio.Event, message: JobMessage, delivery: Delivery) -> None:
+    async def _take(self, stop: asyncio.Event, message: JobMessage, delivery: Delivery, processed: Span) -> None:
         failpoint("fetch.taken")
         try:
-            claimed = await self._store.claim(message.tenant, message.import_id, self._owner)
+            with span("claim"):
+                claimed = await self._store.claim(message.tenant, message.import_id, self._owner)
             if isinstance(claimed, Claim):
                 await self._run(claimed, delivery, stop)
                 return
+            processed.note({"hythe.refusal": claimed.value})
             log.info("not claimed", refusal=claimed.value)
             failpoint("fetch.before_refusal")
             await delivery.ack_sync()
         except QueueUnavailable:
             raise
         except ServiceError as error:
+            processed.conclude(error.reason)
             log.warning("could not claim", error=str(error))
             failpoint("fetch.before_nak")
             await delivery.nak(delay=DATABASE_AWAY_SECONDS)
             failpoint("fetch.after_nak")
 
     async def _run(self, claim: Claim, delivery: Delivery, stop: asyncio.Event) -> None:
-        structlog.contextvars.bind_contextvars(trace_id=trace_id_of(child_of(claim.traceparent)), attempt=claim.attempt)
+        with structlog.contextvars.bound_contextvars(attempt=claim.attempt), attempt_span(claim) as spanned:
+            ending = await self._attempt(claim, delivery, stop)
+            spanned.note({"hythe.ending": ending})
+            spanned.conclude(FAILED_ATTEMPTS.get(ending, ""))
+        if ending is Ending.FENCED:
+            # Whoever took over owns the message now.
+            return
+        failpoint("fetch.before_ack")
+        await delivery.ack_sync()
+        failpoint("fetch.after_ack")
+
+    async def _attempt(self, claim: Claim, delivery: Delivery, stop: asyncio.Event) -> Ending:
         log.info("fetch started", is_takeover=claim.is_takeover)
         began = time.monotonic()
         # A key of its own for each attempt: one that was taken for dead writes beside the next, not over it.
@@ -84,9 +101,4 @@ class Fetcher:
         metrics.FETCHES.labels(attempt.type, ending).inc()
         metrics.FETCH_DURATION.observe(seconds)
         log.info("fetch ended", ending=ending, type=attempt.type, seconds=round(seconds, 3))
-        if ending is Ending.FENCED:
-            # Whoever took over owns the message now.
-            return
-        failpoint("fetch.before_ack")
-        await delivery.ack_sync()
-        failpoint("fetch.after_ack")
+        return ending

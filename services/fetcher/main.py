@@ -18,6 +18,7 @@ from runtime.database import Database
 from runtime.health import Health, watching
 from runtime.jetstream import JobQueue
 from runtime.objects import ObjectStore, object_store
+from runtime.otlp import start_tracing
 from runtime.sealing import Sealer
 from runtime.server import start, stopped_by_signal
 from runtime.settings import load
@@ -46,6 +47,7 @@ async def _serve(settings: FetcherSettings) -> None:
     health = Health((), (database.ping, objects.ping))
     async with AsyncExitStack() as stack:
         stop = stopped_by_signal(stack)
+        stack.callback(start_tracing("fetcher", settings.otlp_endpoint, settings.trace_ratio))
         stack.callback(start_metrics(settings.metrics_listen))
         stack.callback(objects.close)
         stack.push_async_callback(database.close)

@@ -18,7 +18,8 @@ from runtime.database import Database
 from runtime.errors import ServiceError
 from runtime.failpoints import failpoint
 from runtime.jetstream import JobQueue, QueueUnavailable
-from runtime.telemetry import child_of
+from runtime.messaging import publishing
+from runtime.streams import EVENT_SUBJECTS
 from services.importer import dispatch_store, metrics
 from services.importer.dispatch_store import Telling
 from services.importer.events import Ended, event_id_of, notice_of, subject_of
@@ -111,12 +112,15 @@ class Announcer:
         return ended
 
     async def _publish(self, end: Telling, ended: Ended) -> None:
-        await self._queue.publish_event(
-            subject_of(ended),
-            notice_of(ended),
-            event_id=event_id_of(ended.import_id),
-            headers={"traceparent": child_of(end.traceparent)},
-        )
+        # A collector is no place for the subject itself, which names the tenant.
+        about = {"hythe.import_id": str(ended.import_id), "hythe.state": ended.state}
+        with publishing(EVENT_SUBJECTS, end.traceparent, about) as sent:
+            await self._queue.publish_event(
+                subject_of(ended),
+                notice_of(ended),
+                event_id=event_id_of(ended.import_id),
+                headers={"traceparent": sent.traceparent},
+            )
         metrics.EVENTS_PUBLISHED.labels(ended.state).inc()
 
     async def _put_off(self, end: Telling) -> None:

@@ -21,8 +21,10 @@ from runtime.database import Database
 from runtime.errors import ServiceError
 from runtime.failpoints import failpoint
 from runtime.jetstream import JobQueue, QueueUnavailable
+from runtime.messaging import publishing
 from runtime.notifications import Listener
-from runtime.telemetry import child_of
+from runtime.streams import subject_of
+from runtime.tracing import Value
 from services.importer import dispatch_store, job_message, metrics
 from services.importer.dispatch_store import Due, Leadership
 from services.importer.model import State
@@ -202,12 +204,14 @@ class Dispatcher:
     async def _send(self, item: Due) -> bool:
         """Publishes with a message id of its own for each dispatch: a repeated one would be dropped as a duplicate."""
         failpoint("dispatch.before_publish")
-        sequence = await self._queue.publish(
-            item.lane,
-            job_message.encode(job_message.JobMessage(item.tenant_id, item.import_id)),
-            message_id=f"{item.import_id}:{item.dispatch_number + 1}",
-            headers={"traceparent": child_of(item.traceparent)},
-        )
+        about: dict[str, Value] = {"hythe.import_id": str(item.import_id), "hythe.dispatch": item.dispatch_number + 1}
+        with publishing(subject_of(item.lane), item.traceparent, about) as sent:
+            sequence = await self._queue.publish(
+                item.lane,
+                job_message.encode(job_message.JobMessage(item.tenant_id, item.import_id)),
+                message_id=f"{item.import_id}:{item.dispatch_number + 1}",
+                headers={"traceparent": sent.traceparent},
+            )
         failpoint("dispatch.after_publish")
         metrics.PUBLISHED.labels(item.lane).inc()
         if item.dispatch_number:

@@ -18,13 +18,14 @@ from runtime.errors import ServiceError
 from runtime.failpoints import failpoint
 from runtime.jetstream import Delivery, JobQueue, QueueUnavailable
 from runtime.objects import ObjectStore
-from runtime.telemetry import child_of, trace_id_of
+from runtime.tracing import Span, span
 from services.importer import metrics
 from services.importer.engine import claims, janitor, slot
 from services.importer.engine.attempt import Attempt, Ending
 from services.importer.engine.claims import Claim, Refusal
 from services.importer.engine.limits import Limits
 from services.importer.engine.runner import Gate
+from services.importer.engine.spans import attempt_span
 from services.importer.engine.target import Target
 from services.importer.job_message import JobMessage
 from services.importer.model import Lane
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 DATABASE_AWAY_SECONDS = 5.0
 JANITOR_SECONDS = 60.0
+# Endings that the span of an attempt shows as errors, and as which.
+FAILED_ATTEMPTS = {Ending.FAILED: "FAILED", Ending.RETRIED: "RETRIED"}
 
 
 class Worker:
@@ -81,13 +84,17 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), JANITOR_SECONDS)
 
-    async def _take(self, lane: Lane, stop: asyncio.Event, message: JobMessage, delivery: Delivery) -> None:
+    async def _take(
+        self, lane: Lane, stop: asyncio.Event, message: JobMessage, delivery: Delivery, processed: Span
+    ) -> None:
         failpoint("worker.fetched")
         try:
-            claimed = await self._claim(message)
+            with span("claim"):
+                claimed = await self._claim(message)
             if isinstance(claimed, Claim):
                 await self._run(lane, claimed, delivery, stop)
                 return
+            processed.note({"hythe.refusal": claimed.value})
             log.info("not claimed", refusal=claimed.value)
             metrics.POISON.inc(int(claimed is Refusal.POISON))
             failpoint("refusal.before_ack")
@@ -95,6 +102,7 @@ class Worker:
         except QueueUnavailable:
             raise
         except ServiceError as error:
+            processed.conclude(error.reason)
             log.warning("could not claim", error=str(error))
             failpoint("nak.before")
             await delivery.nak(delay=DATABASE_AWAY_SECONDS)
@@ -110,7 +118,18 @@ class Worker:
         return claimed
 
     async def _run(self, lane: Lane, claim: Claim, delivery: Delivery, stop: asyncio.Event) -> None:
-        structlog.contextvars.bind_contextvars(trace_id=trace_id_of(child_of(claim.traceparent)), attempt=claim.attempt)
+        with structlog.contextvars.bound_contextvars(attempt=claim.attempt), attempt_span(claim) as spanned:
+            ending = await self._attempt(lane, claim, delivery, stop)
+            spanned.note({"hythe.ending": ending})
+            spanned.conclude(FAILED_ATTEMPTS.get(ending, ""))
+        if ending is Ending.FENCED:
+            # Whoever took over owns the message now.
+            return
+        failpoint("ack.before")
+        await delivery.ack_sync()
+        failpoint("ack.after")
+
+    async def _attempt(self, lane: Lane, claim: Claim, delivery: Delivery, stop: asyncio.Event) -> Ending:
         metrics.TAKEOVERS.inc(int(claim.is_takeover))
         if claim.attempt == 1:
             metrics.QUEUE_AGE.labels(lane).observe(claim.queued_seconds)
@@ -124,9 +143,4 @@ class Worker:
         seconds = time.monotonic() - began
         metrics.JOB_DURATION.labels(ending).observe(seconds)
         log.info("import attempt ended", ending=ending, seconds=round(seconds, 3))
-        if ending is Ending.FENCED:
-            # Whoever took over owns the message now.
-            return
-        failpoint("ack.before")
-        await delivery.ack_sync()
-        failpoint("ack.after")
+        return ending

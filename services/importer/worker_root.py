@@ -16,6 +16,7 @@ from runtime.database import Database
 from runtime.health import Health, watching
 from runtime.jetstream import JobQueue
 from runtime.objects import ObjectStore, object_store
+from runtime.otlp import start_tracing
 from runtime.server import start, stopped_by_signal
 from runtime.settings import load, required
 from runtime.telemetry import configure_logging, start_metrics
@@ -50,6 +51,7 @@ async def _serve(settings: WorkerSettings) -> None:
     health = Health((), (database.ping, objects.ping))
     async with AsyncExitStack() as stack:
         stop = stopped_by_signal(stack)
+        stack.callback(start_tracing("worker", settings.otlp_endpoint, settings.trace_ratio))
         stack.callback(start_metrics(settings.metrics_listen))
         stack.callback(objects.close)
         stack.push_async_callback(database.close)

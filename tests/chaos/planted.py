@@ -33,13 +33,13 @@ def ack_before_commit() -> None:
 
     take = Worker._take
 
-    async def acked_first(self: Worker, lane: Any, stop: asyncio.Event, message: Any, delivery: Any) -> None:
+    async def acked_first(self: Worker, lane: Any, stop: asyncio.Event, message: Any, delivery: Any, span: Any) -> None:
         await delivery.ack_sync()
 
         async def not_again() -> None: ...
 
         delivery.ack_sync = not_again
-        await take(self, lane, stop, message, delivery)
+        await take(self, lane, stop, message, delivery, span)
 
     _replace(Worker, "_take", acked_first)
 

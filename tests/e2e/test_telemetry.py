@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,57 +14,46 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from runtime.telemetry import new_traceparent, trace_id_of
+from deploy.local.instance import ROOT
+from runtime.tracing import new_traceparent, trace_id_of
 from tests.e2e.rest import Rest, rest
 from tests.scans import nessus
 from tests.stack import LiveStack
 
 APIS = ("identity", "upload", "importer", "status")
-PROCESSES = (*APIS, "worker")
+PROCESSES = (*APIS, "worker", "fetcher")
 FILE_NAME = "a-name-for-nobody.nessus"
 START_IMPORT = "hythe.dialects.plextrac.v2.PlextracImporter/StartImport"
 
-RPC_METRICS = {
-    "hythe_rpc_server_call_duration_seconds": {"rpc_method", "rpc_status_code"},
-    "hythe_rpc_server_in_flight": {"kind"},
-    "hythe_rpc_server_unknown_errors": {"rpc_method"},
-    "hythe_audit_events": {"outcome"},
-}
-DEPENDENCIES = {"hythe_dependency_up": {"check"}}
-DISPATCHER_METRICS = {
-    "hythe_import_created": {"source", "lane"},
-    "hythe_import_cancel_requests": set(),
-    "hythe_import_commands": {"command"},
-    "hythe_import_outbox_lag_seconds": set(),
-    "hythe_import_outbox_size": set(),
-    "hythe_import_redrives": set(),
-    "hythe_import_published": {"lane"},
-    "hythe_outbox_rows": {"topic"},
-    "hythe_events_published": {"state"},
-    "hythe_webhook_deliveries": {"outcome"},
-    "hythe_webhook_delivery_lag_seconds": set(),
-    "hythe_webhook_delivering": set(),
-}
-WORKER_METRICS = {
-    "hythe_import_job_duration_seconds": {"outcome"},
-    "hythe_import_job_queue_age_seconds": {"lane"},
-    "hythe_import_running": {"lane"},
-    "hythe_import_records": {"outcome"},
-    "hythe_import_undone_rows": {"action"},
-    "hythe_import_fenced_writes": set(),
-    "hythe_import_lease_takeovers": set(),
-    "hythe_import_poison": set(),
-    "hythe_import_bad_messages": set(),
-    "hythe_scans": {"verdict"},
-    "hythe_scan_seconds": set(),
-}
-WANTED: dict[str, dict[str, set[str]]] = {
-    "identity": RPC_METRICS | DEPENDENCIES,
-    "upload": RPC_METRICS | DEPENDENCIES,
-    "importer": RPC_METRICS | DEPENDENCIES | DISPATCHER_METRICS,
-    "status": RPC_METRICS | DEPENDENCIES,
-    "worker": DEPENDENCIES | WORKER_METRICS,
-}
+OBSERVABILITY = (ROOT / "docs" / "observability.md").read_text()
+# What the documentation says of each metric, which is what the processes must serve.
+ROW = re.compile(
+    r"^\| `(?P<name>hythe_\w+)` \| (?P<kind>\w+) \| (?P<labels>[^|]+) \| (?P<where>[^|]+) \|", re.MULTILINE
+)
+GROUPS = {"APIs": APIS, "all": PROCESSES}
+UNITS = ("_seconds", "_bytes")
+
+
+@dataclass(frozen=True)
+class Described:
+    name: str
+    """As the client library calls a family: a counter without `_total`."""
+    kind: str
+    labels: frozenset[str]
+    where: frozenset[str]
+
+
+def described() -> dict[str, Described]:
+    found = {}
+    for row in ROW.finditer(OBSERVABILITY):
+        where = [GROUPS.get(word, (word,)) for word in row["where"].split(", ")]
+        labels = frozenset(re.findall(r"\w+", row["labels"]))
+        name = row["name"].removesuffix("_total")
+        found[name] = Described(name, row["kind"], labels, frozenset(each for group in where for each in group))
+    return found
+
+
+WANTED = described()
 # Of the client library: what Python runs, and the bounds of buckets.
 LIBRARY_LABELS = {"le", "generation", "implementation", "major", "minor", "patchlevel", "version"}
 
@@ -108,6 +98,8 @@ def observed(stack: LiveStack) -> Iterator[Observed]:
         stack.wait_ready(process)
     # A process that was killed in the middle of a line has left half of one; what begins after it is whole.
     marks = {process: len(stack.log(process)) for process in (*PROCESSES, "gateway")}
+    # Nobody kills it, and it has nothing to say of an upload.
+    marks["fetcher"] = 0
     caller = rest(stack)
     trace = new_traceparent()
     key = caller.upload(nessus(hosts=3, plugins=4), name=FILE_NAME)
@@ -146,7 +138,8 @@ def test_logs_are_json_lines_that_name_service_time_and_level(observed: Observed
         assert {"event", "level", "timestamp", "service"} <= line.keys(), line
         assert line["service"] == process
     calls = [line for line in lines if line["event"] == "call"]
-    assert all(line["request_id"] and len(line["trace_id"]) == 32 for line in calls)
+    assert all(line["request_id"] and (len(line["trace_id"]), len(line["span_id"])) == (32, 16) for line in calls)
+    assert all(line["trace_id"] and line["span_id"] for line in lines if "attempt" in line)
     assert bool(calls) == (process in APIS)
 
 
@@ -170,21 +163,52 @@ def metrics_of(stack: LiveStack, process: str) -> dict[str, Metric]:
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_every_process_has_the_metrics_of_its_work(observed: Observed, process: str) -> None:
-    families = metrics_of(observed.stack, process)
-    for name, labels in WANTED[process].items():
-        assert name in families, name
-        assert families[name].documentation
-        for sample in families[name].samples:
-            assert sample.labels.keys() - {"le"} == labels, sample
-    assert "process_resident_memory_bytes" in families
+def test_every_process_has_the_metrics_of_its_work_with_the_labels_that_are_documented(
+    observed: Observed, process: str
+) -> None:
+    served = metrics_of(observed.stack, process)
+    # The client library also serves when each counter began.
+    families = {
+        name: each
+        for name, each in served.items()
+        if name.startswith("hythe_") and name.removesuffix("_created") not in WANTED.keys() - {name}
+    }
+    wanted = {name: each for name, each in WANTED.items() if process in each.where}
+    assert wanted.keys() - families.keys() == set(), "documented and not there"
+    assert families.keys() - WANTED.keys() == set(), "there and not documented"
+    for name, family in families.items():
+        assert family.documentation
+        assert family.type == WANTED[name].kind
+        for sample in family.samples:
+            assert sample.labels.keys() - {"le"} == WANTED[name].labels, sample
+
+
+def test_the_metrics_that_are_promised_are_there_under_their_names_and_units() -> None:
+    promised = {
+        "hythe_import_job_duration_seconds": "histogram",
+        "hythe_import_job_queue_age_seconds": "histogram",
+        "hythe_import_records": "counter",
+        "hythe_import_outbox_lag_seconds": "gauge",
+        "hythe_import_lease_takeovers": "counter",
+        "hythe_import_fenced_writes": "counter",
+        "hythe_import_redrives": "counter",
+        "hythe_import_poison": "counter",
+        "hythe_rpc_server_call_duration_seconds": "histogram",
+        "hythe_rpc_client_call_duration_seconds": "histogram",
+        "hythe_messaging_client_operation_duration_seconds": "histogram",
+        "hythe_messaging_client_sent_messages": "counter",
+        "hythe_messaging_client_consumed_messages": "counter",
+        "hythe_messaging_process_duration_seconds": "histogram",
+    }
+    assert {name: WANTED[name].kind for name in promised} == promised
+    assert all(each.name.endswith(UNITS) for each in WANTED.values() if each.kind == "histogram")
 
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_no_label_names_a_tenant_a_person_or_a_file(observed: Observed, process: str) -> None:
-    families = metrics_of(observed.stack, process)
-    known = LIBRARY_LABELS.union(*WANTED[process].values())
-    for family in families.values():
+    known = LIBRARY_LABELS.union(*(each.labels for each in WANTED.values()))
+    assert not [label for label in known if re.search("tenant|user|file|client|import", label)]
+    for family in metrics_of(observed.stack, process).values():
         for sample in family.samples:
             assert sample.labels.keys() <= known, sample
             values = " ".join(sample.labels.values())
@@ -202,6 +226,27 @@ def test_an_import_is_counted_by_what_became_of_it(observed: Observed) -> None:
             "first claims": value(worker, "hythe_import_job_queue_age_seconds", "_count", lane="small"),
             "triggers": value(importer, "hythe_import_created", source="nessus", lane="small"),
             "sent": value(importer, "hythe_import_published", lane="small"),
+            "messages": value(
+                worker,
+                "hythe_messaging_process_duration_seconds",
+                "_count",
+                messaging_destination_name="imports.small",
+                error_type="",
+            ),
+            "acks": value(
+                worker,
+                "hythe_messaging_client_operation_duration_seconds",
+                "_count",
+                messaging_operation_name="ack",
+                messaging_destination_name="imports.small",
+                error_type="",
+            ),
+            "taken": value(
+                importer, "hythe_messaging_client_sent_messages", messaging_destination_name="imports.small"
+            ),
+            "given": value(
+                worker, "hythe_messaging_client_consumed_messages", messaging_destination_name="imports.small"
+            ),
             "calls": value(
                 importer,
                 "hythe_rpc_server_call_duration_seconds",
@@ -214,7 +259,9 @@ def test_an_import_is_counted_by_what_became_of_it(observed: Observed) -> None:
     before = figures()
     assert observed.caller.imported(nessus(hosts=3, plugins=4), force=True)["status"] == "IMPORT COMPLETE"
     assert observed.caller.imported(nessus(hosts=4, plugins=4))["status"] == "IMPORT COMPLETE"
-    more = {"inserted": 4, "unchanged": 24, "succeeded": 2, "first claims": 2, "triggers": 2, "sent": 2, "calls": 2}
+    more = {"inserted": 4, "unchanged": 24} | dict.fromkeys(
+        ("succeeded", "first claims", "triggers", "sent", "messages", "acks", "taken", "given", "calls"), 2
+    )
 
     def counted() -> bool:
         after = figures()

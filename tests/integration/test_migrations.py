@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -77,6 +80,21 @@ def test_a_run_that_must_wait_for_a_lock_gives_up_and_leaves_all_as_it_was(empty
     with psycopg.connect(empty.superuser_url) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
         assert connection.execute("SELECT to_regclass('imports')").fetchone() == (None,)
+
+
+def test_runs_at_the_same_time_are_one_after_the_other(empty: Database) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "HYTHE_DATABASE_URL": empty.url("hythe_owner")}
+    command_line = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    with ExitStack() as running:
+        runs = [
+            running.enter_context(
+                subprocess.Popen(command_line, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+            )
+            for _ in range(2)
+        ]
+        said = [run.communicate(timeout=100)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    command.check(Config(CONFIG))
 
 
 def test_the_statements_can_be_printed_for_an_administrator(

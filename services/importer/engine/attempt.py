@@ -17,6 +17,7 @@ from runtime.database import Database
 from runtime.errors import ServiceError
 from runtime.failpoints import failpoint
 from runtime.objects import ObjectStore
+from runtime.tracing import span
 from services.importer import metrics
 from services.importer.engine import claims, ending, last_word, progress, undo
 from services.importer.engine.claims import Claim, Request
@@ -105,7 +106,8 @@ class Attempt:
     async def _work(self) -> None:
         given = (self._database, self._objects, self._target, self._claim, self._progress, self._signals)
         if self._is_undo:
-            await Undoing(*given).run()
+            with span("undo"):
+                await Undoing(*given).run()
         else:
             await Runner(*given, self._limits, self._gate).run()
 

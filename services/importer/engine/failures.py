@@ -31,17 +31,23 @@ class RetryableFailure(Exception):
         self.message = message
 
 
-class Cancelled(Exception):
+class Interruption(Exception):
+    """The attempt stops, and nothing is wrong with it."""
+
+    is_fault = False
+
+
+class Cancelled(Interruption):
     """Somebody asked the import to stop, before its flip."""
 
 
-class FencedOut(Exception):
+class FencedOut(Interruption):
     """Another attempt has taken over. This one stops at once: it writes nothing, and neither acks nor naks."""
 
 
-class Drained(Exception):
+class Drained(Interruption):
     """The worker is going away; the import is handed over at its checkpoint."""
 
 
-class Paused(Exception):
+class Paused(Interruption):
     """Somebody asked the import to stop for now; it goes on from its checkpoint when it is resumed."""

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
 from runtime.failpoints import failpoint
+from runtime.tracing import Span, span
 from schema.importer import flip_numbers
 from services.importer import metrics
 from services.importer.engine import claims, ending, gates, progress
@@ -70,7 +71,8 @@ async def flip(
         await claims.hold(connection, held)
         failpoint("flip.before_merge")
         trial = await connection.begin_nested() if is_dry else None
-        merged = await _merge(connection, target, held, staging, checkpoint, seen)
+        with span("merge") as spanned:
+            merged = await _merge(connection, target, held, staging, checkpoint, seen, spanned)
         errors = await _judge(connection, held, checkpoint, merged.outcomes, report)
         if trial is not None:
             await trial.rollback()
@@ -89,10 +91,17 @@ async def flip(
 
 
 async def _merge(
-    connection: AsyncConnection, target: Target, held: Claim, staging: Staging, checkpoint: Checkpoint, seen: Progress
+    connection: AsyncConnection,
+    target: Target,
+    held: Claim,
+    staging: Staging,
+    checkpoint: Checkpoint,
+    seen: Progress,
+    spanned: Span,
 ) -> _Merged:
     async def step(phase: str) -> None:
         seen.merging(phase)
+        spanned.event(phase)
         failpoint("flip.step")
 
     job, tally = held.job, checkpoint.tally

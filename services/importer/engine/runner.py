@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from runtime.database import Database
 from runtime.failpoints import failpoint
 from runtime.objects import ObjectChanged, ObjectMissing, ObjectStore, StorageUnavailable
+from runtime.tracing import span
 from schema.importer import imports
 from services.importer.engine import claims, gates
 from services.importer.engine.adoption import adopt
@@ -96,9 +97,9 @@ class Runner:
         if tally.staged > ANALYZED_ITEMS:
             await self._in_autocommit(self._staging.analyze)
         self._signals.check()
-        await flip(
-            self._database, self._target, self._claim, self._staging, checkpoint, self._progress, self._report_within
-        )
+        given = (self._database, self._target, self._claim, self._staging, checkpoint, self._progress)
+        with span("flip", attributes={"hythe.items": tally.staged}):
+            await flip(*given, self._report_within)
 
     async def _prepare(self) -> Checkpoint | None:
         async with self._database.transaction(self._claim.job.tenant_id) as connection:
@@ -130,7 +131,9 @@ class Runner:
         try:
             # An attempt that died between its last chunk and its end may have left too many errors.
             gates.check_on_the_way(self._options.policy, tally)
-            digest = await self._read(chunk, checkpoint.ordinal if checkpoint else 0)
+            with span("parse", attributes={"hythe.resume_after": checkpoint.ordinal if checkpoint else 0}) as parsed:
+                digest = await self._read(chunk, checkpoint.ordinal if checkpoint else 0)
+                parsed.note({"hythe.format": self._format, "hythe.items": chunk.tally.read})
         except (Drained, Paused):
             await self._save_in_hand(chunk)
             raise
@@ -185,7 +188,8 @@ class Runner:
     async def _pass_gate(self) -> None:
         if self._gate is not None:
             self._progress.phase = "scanning"
-            await self._gate.check(self._claim, self._open, self._signals.check)
+            with span("scan"):
+                await self._gate.check(self._claim, self._open, self._signals.check)
             self._progress.phase = "staging"
 
     def _readers(self) -> list[Callable[[], Reader]]:
@@ -230,15 +234,16 @@ class Runner:
         kept = Checkpoint(chunk.tally.read, digest is not None, self._format, self._family, chunk.tally, digest)
         news = self._news(chunk, digest)
         rows, rejected = chunk.take()
-        async with self._database.transaction(self._claim.job.tenant_id) as connection:
-            seconds = int(self._limits.chunk_statement.total_seconds())
-            await connection.execute(text(f"SET LOCAL statement_timeout = '{seconds}s'"))
-            await claims.hold(connection, self._claim)
-            await self._staging.write(connection, rows, rejected)
-            await self._staging.save(connection, self._claim.attempt, kept)
-            if news:
-                await self._note(connection, news)
-            failpoint("chunk.before_commit")
+        with span("stage", attributes={"hythe.ordinal": kept.ordinal, "hythe.is_last": kept.is_complete}):
+            async with self._database.transaction(self._claim.job.tenant_id) as connection:
+                seconds = int(self._limits.chunk_statement.total_seconds())
+                await connection.execute(text(f"SET LOCAL statement_timeout = '{seconds}s'"))
+                await claims.hold(connection, self._claim)
+                await self._staging.write(connection, rows, rejected)
+                await self._staging.save(connection, self._claim.attempt, kept)
+                if news:
+                    await self._note(connection, news)
+                failpoint("chunk.before_commit")
         failpoint("chunk.after_commit")
         self._noted.update(news)
         self._progress.has_advanced = True

@@ -10,6 +10,9 @@ import structlog
 from prometheus_client import Counter
 
 from runtime.jetstream import Delivery, JobQueue, QueueUnavailable
+from runtime.messaging import processing
+from runtime.streams import subject_of
+from runtime.tracing import Span
 from services.importer import job_message
 from services.importer.job_message import JobMessage
 from services.importer.model import Lane
@@ -20,8 +23,8 @@ FETCH_SECONDS = 5.0
 # A lease of 60 s is renewed four times; the queue's own clock (60 s) is satisfied more often than that.
 MESSAGE_BEAT_SECONDS = 15.0
 
-Take = Callable[[JobMessage, Delivery], Awaitable[None]]
-"""Does what a message asks for, and settles it."""
+Take = Callable[[JobMessage, Delivery, Span], Awaitable[None]]
+"""Does what a message asks for, and settles it; the span is around all of that."""
 
 
 async def serve(queue: JobQueue, lane: Lane, stop: asyncio.Event, take: Take, bad_messages: Counter) -> None:
@@ -34,7 +37,7 @@ async def serve(queue: JobQueue, lane: Lane, stop: asyncio.Event, take: Take, ba
             if stop.is_set():
                 await delivery.nak()
             else:
-                await _handle(delivery, take, bad_messages)
+                await _handle(lane, delivery, take, bad_messages)
         except QueueUnavailable as error:
             # The import's state is in the database; the message comes again, finds that, and is dropped.
             log.warning("a message could not be settled", error=str(error))
@@ -43,18 +46,19 @@ async def serve(queue: JobQueue, lane: Lane, stop: asyncio.Event, take: Take, ba
             log.exception("an import ended its slot", sequence=delivery.sequence)
 
 
-async def _handle(delivery: Delivery, take: Take, bad_messages: Counter) -> None:
+async def _handle(lane: Lane, delivery: Delivery, take: Take, bad_messages: Counter) -> None:
     message = job_message.decode(delivery.data)
     if message is None:
         bad_messages.inc()
         log.error("not a job message", sequence=delivery.sequence)
         await delivery.term()
         return
-    structlog.contextvars.bind_contextvars(import_id=str(message.import_id), tenant_id=message.tenant)
-    try:
-        await take(message, delivery)
-    finally:
-        structlog.contextvars.unbind_contextvars("import_id", "tenant_id", "trace_id", "attempt")
+    with (
+        structlog.contextvars.bound_contextvars(import_id=str(message.import_id), tenant_id=message.tenant),
+        processing(subject_of(lane), delivery.headers, delivery.num_delivered) as processed,
+    ):
+        processed.note({"hythe.import_id": str(message.import_id)})
+        await take(message, delivery, processed)
 
 
 class MessageBeat:

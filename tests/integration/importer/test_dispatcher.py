@@ -9,7 +9,7 @@ import pytest
 
 from runtime.errors import Unavailable
 from runtime.jetstream import QueueUnavailable
-from runtime.telemetry import new_traceparent, trace_id_of
+from runtime.tracing import new_traceparent, trace_id_of
 from services.importer import dispatch_store, dispatcher, metrics
 from services.importer.engine import claims, ending
 from services.importer.model import Lane, State

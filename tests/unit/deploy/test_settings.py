@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local import collector, services
 from deploy.local.environment import printed_environment
 from deploy.local.instance import Instance, SettingError, checkout_instance
 from deploy.local.ports import PortError, Ports, free_ports
@@ -14,6 +15,9 @@ from deploy.local.programs import Program, quote, render_config
 from deploy.local.secrets import ensure_secrets
 from deploy.local.services import MODULES, environment
 from deploy.local.supervision import LONGEST_SOCKET_PATH, socket_path
+from runtime.settings import EXIT_SECONDS, Settings
+from services.fetcher.settings import FetcherSettings
+from services.importer.settings import WorkerSettings
 
 
 def test_usual_ports_hold_where_no_setting_says_otherwise() -> None:
@@ -50,6 +54,28 @@ def test_servers_cannot_be_swapped_under_existing_data(tmp_path: Path, change: d
 def test_unknown_servers_are_refused(tmp_path: Path, change: dict[str, str]) -> None:
     with pytest.raises(SettingError, match="there are"):
         checkout_instance(change, tmp_path)
+
+
+def test_the_profile_adds_a_collector_and_tells_every_service_of_it(tmp_path: Path) -> None:
+    plain = checkout_instance({"HYTHE_LOCAL_PROFILE": ""}, tmp_path)
+    assert plain.profile == "plain"
+    watched = checkout_instance({"HYTHE_LOCAL_PROFILE": "observability", "HYTHE_PORT_COLLECTOR": "4399"}, tmp_path)
+    watched.remember()
+    assert checkout_instance({}, tmp_path).profile == "observability"
+    with pytest.raises(SettingError, match="there are"):
+        checkout_instance({"HYTHE_LOCAL_PROFILE": "all"}, tmp_path)
+    (tmp_path / "state").mkdir()
+    secrets = ensure_secrets(tmp_path / "state")
+    told = {environment(watched, secrets, name)["HYTHE_OTLP_ENDPOINT"] for name in MODULES}
+    assert told == {"http://127.0.0.1:4399"}
+    assert not [name for name in MODULES if "HYTHE_OTLP_ENDPOINT" in environment(plain, secrets, name)]
+    assert collector.program(watched).ports == ("collector",)
+
+
+def test_a_process_is_killed_only_after_the_time_for_draining_and_ending(tmp_path: Path) -> None:
+    programs = services.programs(Instance(state=tmp_path), ensure_secrets(tmp_path))
+    longest = max(kind.model_fields["drain_seconds"].default for kind in (Settings, WorkerSettings, FetcherSettings))
+    assert {program.stop_seconds for program in programs} == {longest + EXIT_SECONDS}
 
 
 def test_secrets_stay_the_same_and_only_their_owner_reads_them(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -11,6 +13,7 @@ from uuid import UUID
 
 import grpc
 import pytest
+from prometheus_client import generate_latest
 
 from hythe.identity.v1 import identity_pb2, identity_pb2_grpc
 from hythe.options.v1 import options_pb2
@@ -19,7 +22,8 @@ from runtime.channels import call_metadata, channel
 from runtime.context import Principal, RequestInfo, Role, credential_variable, request_variable
 from runtime.errors import Internal, NotFound, ResourceExhausted, ServiceError, Unauthenticated, Unavailable
 from runtime.standings import RemoteStandings
-from runtime.telemetry import trace_id_of
+from runtime.telemetry import RPC_CLIENT_DURATION
+from runtime.tracing import span, trace_id_of
 from runtime.wire import DETAILS_KEY, from_rpc_error, status_details
 from runtime.workspaces import RemoteWorkspaces
 from tests.fakes.signing import ADMIN, make_ec_key
@@ -47,12 +51,18 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
     def __init__(self) -> None:
         self.calls = 0
         self.asked: list[str] = []
+        self.cancelled = asyncio.Event()
+        self.traceparents: list[str] = []
         self.refuse: list[Callable[[Any], Any]] = []
 
     async def GetKeySet(self, request: Any, context: Any) -> identity_pb2.GetKeySetResponse:
         self.calls += 1
         if self.refuse:
-            await self.refuse.pop(0)(context)
+            try:
+                await self.refuse.pop(0)(context)
+            except asyncio.CancelledError:
+                self.cancelled.set()
+                raise
         return identity_pb2.GetKeySetResponse(jwks_json=json.dumps({"keys": [KEY.jwk]}))
 
     async def GetWorkspace(self, request: Any, context: Any) -> identity_pb2.GetWorkspaceResponse:
@@ -67,6 +77,7 @@ class Identity(identity_pb2_grpc.IdentityServiceServicer):
         return identity_pb2.CheckAccountResponse(standing=standing)
 
     async def Resolve(self, request: Any, context: Any) -> identity_pb2.ResolveResponse:
+        self.traceparents += [str(value) for key, value in context.invocation_metadata() if key == "traceparent"]
         if request.api_key == "hy_good":
             return identity_pb2.ResolveResponse(principal=OWNER)
         if request.basic.username == "bob" and request.basic.secret == "hy_good":
@@ -182,7 +193,39 @@ async def test_a_service_verifies_tokens_by_the_key_set_of_identity(running: Run
     await authenticator.close()
 
 
-def test_a_call_on_behalf_carries_credential_request_id_and_trace() -> None:
+async def test_a_call_is_timed_and_is_a_span_that_the_service_called_goes_on_from(running: Running) -> None:
+    def calls() -> float:
+        text = generate_latest(RPC_CLIENT_DURATION).decode()
+        found = re.search(r'_count\{rpc_method="(\S+)/Resolve",rpc_status_code="OK"} (\S+)', text)
+        return float(found[2]) if found else 0.0
+
+    before = calls()
+    with span("around") as around:
+        await RemoteResolver(running.channel).resolve(ApiKey("hy_good"))
+    (carried,) = running.identity.traceparents
+    assert trace_id_of(carried) == trace_id_of(around.traceparent)
+    assert carried != around.traceparent
+    assert calls() == before + 1
+
+
+async def test_a_caller_that_goes_away_ends_its_call(running: Running) -> None:
+    called = asyncio.Event()
+
+    async def never(_: Any) -> None:
+        called.set()
+        await asyncio.Event().wait()
+
+    running.identity.refuse = [never]
+    call = asyncio.create_task(RemoteKeySource(running.channel).fetch())
+    await called.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    async with asyncio.timeout(5):
+        await running.identity.cancelled.wait()
+
+
+def test_a_call_on_behalf_carries_credential_and_request_id() -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     tokens = (
         request_variable.set(RequestInfo("r-1", trace, "m", "", "p")),
@@ -194,7 +237,6 @@ def test_a_call_on_behalf_carries_credential_request_id_and_trace() -> None:
         request_variable.reset(tokens[0])
         credential_variable.reset(tokens[1])
     assert (carried["authorization"], carried["x-request-id"]) == ("Bearer abc", "r-1")
-    assert trace_id_of(carried["traceparent"]) == trace_id_of(trace)
     assert call_metadata() == (), "and nothing outside of a call"
 
 

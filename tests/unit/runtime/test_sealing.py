@@ -23,6 +23,18 @@ def test_a_replaced_key_still_unseals_until_it_is_taken_away() -> None:
         Sealer(new).unseal(sealed)
 
 
+def test_what_another_key_has_sealed_is_sealed_anew_and_then_needs_that_key_no_more() -> None:
+    old, new = new_key(), new_key()
+    sealed = Sealer(old).seal("secret")
+    resealed = Sealer(f"{new},{old}").reseal(sealed)
+    assert resealed is not None
+    assert Sealer(new).unseal(resealed) == "secret"
+    assert Sealer(f"{new},{old}").reseal(resealed) is None
+    assert Sealer(f"{old},{new}").reseal(sealed) is None
+    with pytest.raises(Unsealable):
+        Sealer(new).reseal(sealed)
+
+
 @pytest.mark.parametrize("damaged", [b"", b"x", b"gAAAAA"])
 def test_damage_is_noticed(damaged: bytes) -> None:
     with pytest.raises(Unsealable):

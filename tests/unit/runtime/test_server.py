@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -19,6 +20,8 @@ from google.api.httpbody_pb2 import HttpBody
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from hythe.dialects.plextrac.v2 import plextrac_pb2, plextrac_pb2_grpc
 from hythe.identity.v1 import identity_pb2, identity_pb2_grpc
@@ -37,6 +40,7 @@ from runtime.auth import (
 from runtime.channels import channel
 from runtime.context import Principal, Role
 from runtime.errors import NotFound, PayloadTooLarge, ServiceError, Unauthenticated
+from runtime.otlp import record
 from runtime.server import serve, stopped_by_signal
 from runtime.settings import Settings
 from runtime.wire import from_rpc_error
@@ -255,6 +259,38 @@ async def test_a_call_has_its_principal_request_id_and_trace(running: Running) -
     assert running.identity.seen["credential"] == metadata[0][1]
 
 
+@pytest.mark.parametrize(
+    ("ask", "code", "error_type"),
+    [
+        (lambda stub: stub.WhoAmI(identity_pb2.WhoAmIRequest(), metadata=signed()), "OK", None),
+        (lambda stub: stub.ListUsers(identity_pb2.ListUsersRequest(), metadata=signed()), "NOT_FOUND", None),
+        (
+            lambda stub: stub.SetUserRole(identity_pb2.SetUserRoleRequest(user_id=1), metadata=signed()),
+            "INTERNAL",
+            "INTERNAL",
+        ),
+    ],
+    ids=["answer", "error of the caller", "error of ours"],
+)
+async def test_a_call_is_a_span_of_the_server_and_failed_when_that_is_our_fault(
+    running: Running, ask: Any, code: str, error_type: str | None
+) -> None:
+    exporter = InMemorySpanExporter()
+    stop = record("test", SimpleSpanProcessor(exporter))
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await ask(running.stub)
+    stop()
+    spans = {each.kind.name: each for each in exporter.get_finished_spans()}
+    served, called = spans["SERVER"], spans["CLIENT"]
+    assert served.parent is not None
+    assert served.parent.span_id == called.context.span_id
+    told = dict(served.attributes or {})
+    assert told["rpc.method"] == served.name == called.name
+    assert (told["rpc.system.name"], told["rpc.response.status_code"]) == ("grpc", code)
+    assert told.get("error.type") == error_type
+    assert "hunter2" not in served.to_json()
+
+
 async def test_a_bad_request_id_and_trace_are_replaced(running: Running) -> None:
     metadata = signed(x_request_id='"; DROP TABLE', traceparent="nonsense")
     await running.stub.WhoAmI(identity_pb2.WhoAmIRequest(), metadata=metadata)
@@ -398,7 +434,7 @@ async def test_each_call_is_one_log_line_without_its_credential(capsys: Any) -> 
     assert [(line["rpc"], line["code"], line["request_id"], line["tenant_id"], line["service"]) for line in calls] == [
         ("hythe.identity.v1.IdentityService/WhoAmI", "OK", REQUEST_ID, 7, "test")
     ]
-    assert len(calls[0]["trace_id"]) == 32
+    assert (len(calls[0]["trace_id"]), len(calls[0]["span_id"])) == (32, 16)
     assert "Bearer" not in text
 
 

@@ -41,6 +41,14 @@ def test_an_address_is_host_and_port(environment: pytest.MonkeyPatch, address: s
         load(Settings)
 
 
+@pytest.mark.parametrize("url", ["collector:4317", "grpc://collector:4317", "http://"])
+def test_a_collector_is_a_url(environment: pytest.MonkeyPatch, url: str) -> None:
+    assert load(Settings).otlp_endpoint == ""
+    environment.setenv("HYTHE_OTLP_ENDPOINT", url)
+    with pytest.raises(SystemExit, match=r"HYTHE_OTLP_ENDPOINT: .*must be http://"):
+        load(Settings)
+
+
 def test_a_wrong_value_is_not_printed(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("HYTHE_UNARY_SECONDS", "hunter2")
     with pytest.raises(SystemExit) as ended:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from runtime.telemetry import child_of, clean_text, configure_logging, new_traceparent, trace_id_of
+from runtime.telemetry import clean_text, configure_logging
 
 
 def logged(capsys: Any) -> list[dict[str, Any]]:
@@ -69,28 +69,3 @@ def test_secrets_do_not_reach_the_log(capsys: Any) -> None:
 )
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert clean_text(text) == text
-
-
-def test_a_child_keeps_its_trace_and_has_its_own_span() -> None:
-    parent = new_traceparent()
-    child = child_of(parent)
-    assert trace_id_of(child) == trace_id_of(parent) != ""
-    assert child != parent
-    assert child.endswith("-01")
-    assert child_of(parent[:-2] + "00").endswith("-00"), "the sampling decision is the parent's"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "nonsense",
-        "00-" + "0" * 32 + "-b7ad6b7169203331-01",
-        "00-0af7651916cd43dd8448eb211c80319c-" + "0" * 16 + "-01",
-        "ff-x-y-z",
-    ],
-)
-def test_what_is_no_trace_starts_one(text: str) -> None:
-    trace = trace_id_of(child_of(text))
-    assert len(trace) == 32
-    assert trace != "0" * 32
