@@ -85,7 +85,7 @@ def test_every_call_about_imports_works(caller: Assets, client: Any) -> None:
     client.delete_import_execution(source, started["executionUUID"])
 
     assert "schedule" not in client.get_import_schedule(source)["links"]
-    body = {"runInterval": "DAILY", "startTime": TOMORROW, "callbackUrl": "https://198.51.100.7/run"}
+    body = {"runInterval": "DAILY", "startTime": TOMORROW, "callbackUrl": "https://client.example.com/run"}
     made = client.create_import_schedule(source, body)
     assert client.get_import_schedule_by_id(source, made["id"])["runInterval"] == "DAILY"
     changed = client.update_import_schedule(source, made["id"], {**body, "runInterval": "WEEKLY"})
