@@ -6,7 +6,9 @@ both sides and a port for Prometheus. Each addition has one place in the source;
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 from deploy.chart.place import GenerationError
 from deploy.local.instance import ROOT
@@ -53,8 +55,10 @@ STORE_TLS = f"""\
 {{{{- end }}}}
 """
 METRICS_LISTENER = """\
-  # What Prometheus reads, and nothing else of Envoy's administration.
+  # What Prometheus reads and the kubelet asks, and nothing else of Envoy's administration.
   - name: metrics
+    # Or a gateway with all the connections it takes would be killed, and the uploads on them with it.
+    ignore_global_conn_limit: true
     address: {socket_address: {address: '{{ .tokens.GATEWAY_ADDRESS }}', port_value: {{ .metricsPort }}}}
     filter_chains:
     - filters:
@@ -67,6 +71,8 @@ METRICS_LISTENER = """\
             - name: metrics
               domains: ["*"]
               routes:
+              - match: {path: /healthz}
+                direct_response: {status: 200}
               - match: {path: /metrics, headers: [{name: ":method", string_match: {exact: GET}}]}
                 route: {cluster: admin, prefix_rewrite: /stats/prometheus}
           http_filters:
@@ -96,14 +102,19 @@ ADDITIONS = {
 
 def files() -> dict[str, bytes]:
     """By path in the chart."""
-    documents = sorted((GATEWAY / "openapi").glob("*.json"))
-    plain = [GATEWAY / "gateway.lua", GATEWAY / "descriptors.pb", *documents]
+    plain = [GATEWAY / "gateway.lua", GATEWAY / "descriptors.pb"]
     return {
         **{f"files/{file.relative_to(ROOT)}": file.read_bytes() for file in plain},
+        **{f"files/{file.relative_to(ROOT)}": compact(file) for file in sorted((GATEWAY / "openapi").glob("*.json"))},
         "files/gateway/envoy.yaml": envoy((GATEWAY / "envoy.yaml").read_text()).encode(),
         "files/nats.conf": nats((ROOT / "deploy" / "local" / "nats.conf").read_text()).encode(),
         "files/roles.sql": (ROOT / "migrations" / "roles.sql").read_bytes(),
     }
+
+
+def compact(document: Path) -> bytes:
+    """JSON without the spaces that are for people."""
+    return json.dumps(json.loads(document.read_text()), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def envoy(source: str) -> str:

@@ -20,6 +20,7 @@ FREE: Schema = {"type": "object"}
 NATURAL: Schema = {"type": "integer", "minimum": 0}
 POSITIVE: Schema = {"type": "integer", "minimum": 1}
 PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
+OPTIONAL_PORT: Schema = {**PORT, "minimum": 0}
 ADDRESS: Schema = {"type": "string", "pattern": r"^$|^[A-Za-z0-9.-]+:[0-9]{1,5}$"}
 # What goes into Envoy's configuration must not end the text that it stands in (gateway/render.py).
 INERT = "[^'\"{}\\n]*"
@@ -93,7 +94,7 @@ BY_KEY: dict[str, Schema] = {
     "maxUnavailable": {"type": ["integer", "string"], "pattern": "^[0-9]{1,3}%$", "minimum": 1},
     "concurrency": POSITIVE,
     "maxReplicas": POSITIVE,
-    "lagThreshold": POSITIVE,
+    "dnsPorts": {"type": "array", "items": PORT, "minItems": 1},
     "pollingInterval": POSITIVE,
     "endpoint": ADDRESS,
     "monitoringEndpoint": ADDRESS,
@@ -105,13 +106,15 @@ BY_PATH: dict[Path, Schema] = {
     ("test", "url"): {"type": "string", "pattern": r"^$|^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$"},
     ("tracing", "endpoint"): {"type": "string", "pattern": r"^$|^https?://[A-Za-z0-9.-]+:[0-9]{1,5}$"},
     ("tracing", "ratio"): {"type": "number", "minimum": 0, "maximum": 1},
+    ("objectStore", "port"): OPTIONAL_PORT,
+    ("test", "port"): OPTIONAL_PORT,
     ("objectStore", "bucket"): {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,62}$"},
     ("objectStore", "prefix"): {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._/-]*$"},
     ("gateway", "corsOriginRegex"): {"type": "string", "pattern": f"^{INERT}$"},
     ("gateway", "multipartMaxBytes"): {"type": "integer", "minimum": 1, "maximum": (1 << 32) - 1},
     ("gateway", "requestsPerSecond"): POSITIVE,
-    ("gateway", "service", "port"): {"type": "integer", "minimum": 0, "maximum": 65535},
-    ("gateway", "service", "nodePort"): {"type": "integer", "minimum": 0, "maximum": 65535},
+    ("gateway", "service", "port"): OPTIONAL_PORT,
+    ("gateway", "service", "nodePort"): OPTIONAL_PORT,
     ("gateway", "service", "type"): {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
     ("gateway", "service", "externalTrafficPolicy"): {"enum": ["", "Cluster", "Local"]},
     ("firstAdmin", "tenant"): {"type": "string", "minLength": 1},

@@ -191,3 +191,34 @@ def test_peers_of_ones_own_narrow_the_ways_out() -> None:
 
 def test_policies_can_be_switched_off() -> None:
     assert of_kind(render(merged(MINIMAL, {"networkPolicy": {"enabled": False}})), "NetworkPolicy") == {}
+
+
+def test_the_migration_goes_by_the_policy_of_its_own_release() -> None:
+    manifests = render_file("minimal-values.yaml")
+    policies = of_kind(manifests, "NetworkPolicy")
+    hook = policies["migrate"]["metadata"]["annotations"]
+    job = of_kind(manifests, "Job")["migrate"]["metadata"]["annotations"]
+    assert hook["helm.sh/hook"] == job["helm.sh/hook"]
+    assert int(hook["helm.sh/hook-weight"]) < int(job["helm.sh/hook-weight"])
+    assert {name for name, each in policies.items() if "annotations" in each["metadata"]} == {"migrate"}
+    plain = of_kind(render_file("external-secrets-values.yaml"), "NetworkPolicy")["migrate"]["metadata"]
+    assert "annotations" not in plain
+
+
+def test_ports_are_those_of_the_pods_behind_a_service() -> None:
+    behind = {"objectStore": {"endpoint": "store.example.com:80", "port": 8080}, "test": {"port": 8443}}
+    policies = of_kind(render(merged(MINIMAL, behind)), "NetworkPolicy")
+    worker, test = (
+        {rule["ports"][0]["port"] for rule in policies[name]["spec"]["egress"]} for name in ("worker", "test")
+    )
+    assert {8080} <= worker
+    assert 80 not in worker
+    assert 8443 in test
+    assert 443 not in test
+
+
+def test_dns_may_have_another_place_and_port() -> None:
+    for policy in of_kind(render_file("openshift-values.yaml"), "NetworkPolicy").values():
+        for rule in policy["spec"].get("egress", [])[:1]:
+            assert [each["port"] for each in rule["ports"]] == [5353, 5353]
+            assert "openshift-dns" in str(rule["to"])

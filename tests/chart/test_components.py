@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +15,10 @@ from migrations.settings import MigrationSettings
 from runtime.settings import EXIT_SECONDS
 from runtime.streams import LANES, STREAM
 from services.identity.settings import BootstrapSettings
+from services.importer.assets.mappings import PREVIEWS_AT_ONCE
+from services.importer.assets.preview_child import MEMORY_BYTES
 from tests.chart.rendering import (
+    CI_FILES,
     FULLNAME,
     MINIMAL,
     SERVICES,
@@ -185,7 +189,10 @@ def test_scaled_objects_ask_for_the_lag_of_the_lanes_that_the_pods_take() -> Non
     objects = of_kind(manifests, "ScaledObject")
     assert set(objects) == {"worker", "fetcher"}
     triggers = [each for found in objects.values() for each in found["spec"]["triggers"]]
-    assert sorted(each["metadata"]["consumer"] for each in triggers) == sorted(LANES)
+    # One pod more as soon as the slots of a lane are full.
+    thresholds = {each["metadata"]["consumer"]: each["metadata"]["lagThreshold"] for each in triggers}
+    assert thresholds == {"small": "4", "large": "1", "fetch": "4"}
+    assert set(thresholds) == set(LANES)
     assert {each["metadata"]["stream"] for each in triggers} == {STREAM}
     assert {each["metadata"]["natsServerMonitoringEndpoint"] for each in triggers} == {"nats.nats.svc:8222"}
     assert objects["worker"]["spec"]["minReplicaCount"] == 0
@@ -193,6 +200,24 @@ def test_scaled_objects_ask_for_the_lag_of_the_lanes_that_the_pods_take() -> Non
     assert not any("replicas" in deployments[name]["spec"] for name in objects)
     assert set(of_kind(manifests, "HorizontalPodAutoscaler")) == {"upload"}
     assert environment(pod_of(manifests, "importer"))["HYTHE_WORKER_SLOTS"] == str(20 * 4)
+
+
+def test_a_lane_without_slots_asks_for_no_pod_and_a_threshold_of_ones_own_is_kept() -> None:
+    worker = {"settings": {"large_slots": 0}, "keda": {"lagThreshold": 7}}
+    found = of_kind(render(merged(values_file("keda-values.yaml"), {"worker": worker})), "ScaledObject")["worker"]
+    (trigger,) = found["spec"]["triggers"]
+    assert (trigger["metadata"]["consumer"], trigger["metadata"]["lagThreshold"]) == ("small", "7")
+
+
+def test_the_chart_reckons_with_the_slots_and_the_children_that_the_code_has() -> None:
+    for name, facts in components().items():
+        fields = CLASSES[name].model_fields if name in CLASSES else {}
+        for lane in facts.get("lanes", {}).values():
+            assert fields[lane["setting"]].default == lane["slots"]
+        children = facts.get("children", {})
+        if "setting" in children:
+            assert fields[children["setting"]].default == children["bytes"]
+    assert components()["importer"]["children"] == {"count": PREVIEWS_AT_ONCE, "bytes": MEMORY_BYTES}
 
 
 def test_nothing_scales_by_itself_unless_asked() -> None:
@@ -291,11 +316,34 @@ def test_migrations_run_before_an_upgrade_and_the_administrator_is_made_after_it
     assert annotations_of(jobs["first-admin"])["helm.sh/hook"] == "post-install,post-upgrade"
 
 
-def test_nothing_that_a_first_hook_needs_comes_after_it() -> None:
-    """Before an install there is neither a service account nor a ConfigMap of the release."""
-    spec = pod_of(render_file("minimal-values.yaml"), "migrate").spec
-    assert "serviceAccountName" not in spec
-    assert [volume for volume in spec["volumes"] if "emptyDir" not in volume] == []
+@pytest.mark.parametrize("file", CI_FILES)
+def test_nothing_that_a_first_hook_needs_comes_after_it(file: str) -> None:
+    """Before an install there is neither a service account nor a secret or ConfigMap that the release makes."""
+    manifests = render_file(file)
+    made = {each["metadata"]["name"] for each in manifests if each["kind"] in {"Secret", "ConfigMap"}}
+    made |= {each["spec"]["target"]["name"] for each in manifests if each["kind"] == "ExternalSecret"}
+    for name, job in of_kind(manifests, "Job").items():
+        if "pre-install" in annotations_of(job).get("helm.sh/hook", ""):
+            spec = job["spec"]["template"]["spec"]
+            assert "serviceAccountName" not in spec, name
+            assert not made & set(names_in(spec)), name
+
+
+def names_in(value: Any) -> Iterator[str]:
+    """Every text in it."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from names_in(each)
+    elif isinstance(value, str):
+        yield value
+
+
+def test_a_job_that_fails_for_good_leaves_its_log() -> None:
+    for file in ("minimal-values.yaml", "trial-values.yaml"):
+        for name, job in of_kind(render_file(file), "Job").items():
+            assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never", name
+    # Kubernetes waits 10 s, 20 s, 40 s, 80 s between attempts; Helm 5 minutes for all of it.
+    assert of_kind(render_file("minimal-values.yaml"), "Job")["migrate"]["spec"]["backoffLimit"] == 4
 
 
 @pytest.mark.parametrize("file", ["argocd-values.yaml", "trial-values.yaml"])

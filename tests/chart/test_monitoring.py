@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 
 from deploy.chart.place import components
 from deploy.local.instance import ROOT
-from tests.chart.rendering import MINIMAL, merged, of_kind, render, render_file, source
+from tests.chart.rendering import MINIMAL, Manifest, merged, of_kind, render, render_file, source, values_file
 
 MODULES = (
     "runtime.telemetry",
@@ -173,6 +173,26 @@ def test_slow_calls_are_all_but_those_that_stream() -> None:
     assert {method.partition("/")[2] for method in left_out} == names
 
 
+def absences(expression: str) -> set[str]:
+    """Components whose having no pod at all is told."""
+    return set(re.findall(r'or absent\(up\{[^}]*job="(\w+)"', expression))
+
+
+def down_alert(rendered: list[Manifest]) -> str:
+    (group,) = of_kind(rendered, "PrometheusRule")["monitoring"]["spec"]["groups"]
+    (found,) = (rule["expr"] for rule in group["rules"] if rule["alert"] == "HytheComponentDown")
+    promql_parser.parse(found)
+    return str(found)
+
+
+def test_no_pod_is_told_but_of_what_may_have_none() -> None:
+    alerts = {"monitoring": {"prometheusRule": {"enabled": True}}}
+    assert absences(down_alert(render(merged(MINIMAL, alerts)))) == set(components())
+    scaled = down_alert(render(merged(values_file("keda-values.yaml"), alerts)))
+    assert absences(scaled) == set(components()) - {"worker"}
+    assert "|worker|" in scaled
+
+
 def test_an_alert_can_be_left_out() -> None:
     some = {"monitoring": {"prometheusRule": {"enabled": True, "disabled": ["HytheSlowCalls"]}}}
     (group,) = of_kind(render(merged(MINIMAL, some)), "PrometheusRule")["monitoring"]["spec"]["groups"]
@@ -185,7 +205,7 @@ def test_jobs_in_expressions_are_components_which_the_service_monitor_makes_them
     (down,) = (rule for rule in rules() if rule["alert"] == "HytheComponentDown")
     jobs = re.search(r'job=~"([^"]*)"', down["expr"])
     assert jobs is not None
-    assert set(jobs[1].split("|")) == set(components())
+    assert set(jobs[1].split("|")) == set(components()) == absences(down["expr"])
     watched = [
         each
         for each in of_kind(render_file("production-values.yaml"), "Service").values()

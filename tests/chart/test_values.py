@@ -172,10 +172,55 @@ def test_a_value_without_meaning_is_refused(wrong: dict[str, Any]) -> None:
         ({"upload": {"autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": 0}}}, "aims at nothing"),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs is required"),
         ({"ingress": {"enabled": True}}, "ingress.hosts is required"),
+        ({"upload": {"extraEnv": [{"name": "HYTHE_S3_BUCKET", "value": "x"}]}}, "upload.extraEnv has HYTHE_S3_BUCKET"),
+        ({"defaults": {"extraEnv": [{"name": "HOME", "value": "/"}]}}, "worker.extraEnv has HOME"),
+        (
+            {
+                "worker": {
+                    "settings": {"lease_seconds": 30},
+                    "extraEnv": [{"name": "HYTHE_LEASE_SECONDS", "value": "60"}],
+                }
+            },
+            "worker.extraEnv has HYTHE_LEASE_SECONDS",
+        ),
+        (
+            {"gateway": {"extraEnv": [{"name": "TZ", "value": "UTC"}, {"name": "TZ", "value": "CET"}]}},
+            "gateway.extraEnv has TZ",
+        ),
+        ({"worker": {"settings": {"small_slots": 4}}}, "worker.resources.limits.memory must be 5632Mi"),
+        ({"settings": {"large_slots": 2}}, "worker.resources.limits.memory must be 4608Mi"),
+        (
+            {"worker": {"settings": {"parser_memory_bytes": 2147483648}}},
+            "worker.resources.limits.memory must be 6656Mi",
+        ),
+        ({"worker": {"resources": {"limits": {"memory": "3.4Gi"}}}}, "worker.resources.limits.memory must be 3584Mi"),
+        (
+            {"fetcher": {"resources": {"limits": {"memory": 4831838207}}}},
+            "fetcher.resources.limits.memory must be 4608Mi",
+        ),
+        (
+            {"importer": {"resources": {"limits": {"memory": "512Mi"}}}},
+            "importer.resources.limits.memory must be 1536Mi",
+        ),
+        ({"worker": {"resources": {"limits": {"memory": "lots"}}}}, "write lots as a number with a unit"),
     ],
 )
 def test_values_that_do_not_fit_together_are_refused_with_a_word(wrong: dict[str, Any], said: str) -> None:
     assert said in problems_of(merged(MINIMAL, wrong))
+
+
+@pytest.mark.parametrize(
+    "fitting",
+    [
+        {"worker": {"settings": {"small_slots": 1, "large_slots": 0}, "resources": {"limits": {"memory": "1536Mi"}}}},
+        {"worker": {"resources": {"limits": {"memory": 3758096384}}}},
+        {"worker": {"resources": {"limits": {"memory": "3.5Gi"}}}},
+        {"upload": {"extraEnv": [{"name": "TZ", "value": "UTC"}]}},
+    ],
+    ids=json.dumps,
+)
+def test_values_that_fit_together_are_taken(fitting: dict[str, Any]) -> None:
+    assert problems_of(merged(MINIMAL, fitting)) == ""
 
 
 def test_keda_and_an_autoscaler_exclude_each_other() -> None:
@@ -211,7 +256,7 @@ def test_every_key_is_described() -> None:
 
 
 def test_defaults_are_what_the_table_says() -> None:
-    assert default_of(("worker", "keda", "lagThreshold")) == 4
+    assert default_of(("worker", "keda", "maxReplicas")) == 10
 
 
 def test_what_is_generated_is_what_is_committed() -> None:

@@ -41,10 +41,10 @@ objectStore: s3
 {{- else if hasKey $table.components .end -}}{{ (index $table.components .end).port }}
 {{- else if eq .end "postgresql" -}}{{ ternary 5432 $values.postgresql.port (eq (include "hythe.isDev" (dict "root" .root "part" "postgresql")) "true") }}
 {{- else if eq .end "nats" -}}{{ ternary 4222 $values.nats.port (eq (include "hythe.isDev" (dict "root" .root "part" "nats")) "true") }}
-{{- else if eq .end "objectStore" -}}{{ include "hythe.storeEndpoint" .root | splitList ":" | last }}
+{{- else if eq .end "objectStore" -}}{{ ternary 0 (int $values.objectStore.port) (eq (include "hythe.isDev" (dict "root" .root "part" "objectStore")) "true") | default (include "hythe.storeEndpoint" .root | splitList ":" | last) }}
 {{- else if eq .end "scanner" -}}{{ $values.worker.scanner.port }}
 {{- else if eq .end "collector" -}}{{ include "hythe.portOf" $values.tracing.endpoint }}
-{{- else if eq .end "publicUrl" -}}{{ include "hythe.portOf" ($values.test.url | default (include "hythe.publicUrl" .root)) }}
+{{- else if eq .end "publicUrl" -}}{{ int $values.test.port | default (include "hythe.portOf" ($values.test.url | default (include "hythe.publicUrl" .root))) }}
 {{- end -}}
 {{- end -}}
 
@@ -121,6 +121,11 @@ objectStore: s3
 {{- if not (hasKey (.root.Files.Get "files/components.yaml" | fromYaml).components .end) -}}
 {{- $extra = dict -}}
 {{- end -}}
+{{- /* Before the Job, which else would go by the policy of the release before. */ -}}
+{{- $annotations := dict -}}
+{{- if and (eq .end "migrate") (eq (include "hythe.jobMode" .root) "hook") -}}
+{{- $annotations = dict "helm.sh/hook" "pre-install,pre-upgrade" "helm.sh/hook-weight" "-1" "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" -}}
+{{- end -}}
 {{- $ingress := list -}}
 {{- $egress := list -}}
 {{- range (.root.Files.Get "files/arrows.yaml" | fromYaml).arrows -}}
@@ -136,7 +141,7 @@ objectStore: s3
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  {{- include "hythe.metadata" (dict "root" .root "component" $component) | nindent 2 }}
+  {{- include "hythe.metadata" (dict "root" .root "component" $component "annotations" $annotations) | nindent 2 }}
 spec:
   podSelector:
     matchLabels:
@@ -153,7 +158,11 @@ spec:
   {{- end }}
   {{- if or $egress $extra.extraEgress }}
   egress:
-    - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+    - ports:
+        {{- range .root.Values.networkPolicy.dnsPorts }}
+        - {port: {{ . }}, protocol: UDP}
+        - {port: {{ . }}, protocol: TCP}
+        {{- end }}
       {{- with .root.Values.networkPolicy.dns }}
       to:
         {{- toYaml . | nindent 8 }}

@@ -68,11 +68,11 @@
 {{/* What all workers of a lane may hold at once: the slots of as many pods as there may be, and 16 at least. */}}
 {{- define "hythe.workerSlots" -}}
 {{- $most := 16 -}}
-{{- range $component, $slots := dict "worker" (dict "small_slots" 2 "large_slots" 1) "fetcher" (dict "fetch_slots" 4) -}}
+{{- range $component, $facts := (.Files.Get "files/components.yaml" | fromYaml).components -}}
 {{- $values := include "hythe.values" (dict "root" $ "component" $component) | fromYaml -}}
-{{- range $name, $default := $slots -}}
-{{- $each := index ($values.settings | default dict) $name | default (index $.Values.settings $name) | default $default -}}
-{{- $most = max $most (mul (include "hythe.mostPods" $values | int) ($each | int)) -}}
+{{- range $lane, $its := $facts.lanes -}}
+{{- $slots := include "hythe.settings" (dict "root" $ "component" $component "values" $values) | fromYaml | dig $its.setting $its.slots | int -}}
+{{- $most = max $most (mul (include "hythe.mostPods" $values | int) $slots) -}}
 {{- end -}}
 {{- end -}}
 {{- $most -}}

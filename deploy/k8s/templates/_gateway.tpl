@@ -72,18 +72,18 @@ env:
 ports:
   - {name: public, containerPort: {{ .facts.port }}, protocol: TCP}
   - {name: metrics, containerPort: {{ .metricsPort }}, protocol: TCP}
-{{- $probe := dict "httpGet" (dict "path" "/healthz" "port" "public" "scheme" (ternary "HTTPS" "HTTP" .values.tls.enabled)) | toYaml }}
+{{- /* Alive by the port of the metrics, which takes the kubelet in when the clients have all connections; ready by theirs. */}}
 startupProbe:
-  {{- $probe | nindent 2 }}
+  httpGet: {path: /healthz, port: metrics}
   periodSeconds: 2
   failureThreshold: 30
 livenessProbe:
-  {{- $probe | nindent 2 }}
+  httpGet: {path: /healthz, port: metrics}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
 readinessProbe:
-  {{- $probe | nindent 2 }}
+  httpGet: {path: /healthz, port: public, scheme: {{ ternary "HTTPS" "HTTP" .values.tls.enabled }}}
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: 2
@@ -105,12 +105,11 @@ volumeMounts:
     sources:
       - configMap:
           name: {{ include "hythe.fullname" .root }}-gateway
+      {{- range $path, $_ := .root.Files.Glob "files/gateway/openapi/*.json" }}
       - configMap:
-          name: {{ include "hythe.fullname" .root }}-openapi
-          items:
-            {{- range $path, $_ := .root.Files.Glob "files/gateway/openapi/*.json" }}
-            - {key: {{ base $path }}, path: openapi/{{ base $path }}}
-            {{- end }}
+          name: {{ include "hythe.fullname" $.root }}-openapi-{{ base $path | trimSuffix ".json" }}
+          items: [{key: {{ base $path }}, path: openapi/{{ base $path }}}]
+      {{- end }}
 {{- if .values.tls.enabled }}
 - name: certificate
   secret:

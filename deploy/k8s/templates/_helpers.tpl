@@ -135,3 +135,23 @@ annotations:
 {{- define "hythe.fewestPods" -}}
 {{- if (.keda | default dict).enabled -}}{{ .keda.minReplicas }}{{- else if .autoscaling.enabled -}}{{ .autoscaling.minReplicas }}{{- else -}}{{ .replicas }}{{- end -}}
 {{- end -}}
+
+{{/* A quantity of memory in bytes; empty where it is not written as a number with a unit. */}}
+{{- define "hythe.bytes" -}}
+{{- $units := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $text := include "hythe.scalar" . -}}
+{{- if regexMatch "^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$" $text -}}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text)) | int64 -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Memory that a component may come to use, in bytes: its own and that of its children. dict facts, settings, ownMemory. Empty where there are none. */}}
+{{- define "hythe.memoryNeeded" -}}
+{{- with .facts.children -}}
+{{- $count := .count | default 0 | int -}}
+{{- range $lane, $its := $.facts.lanes -}}
+{{- $count = add $count (get $.settings $its.setting | default $its.slots | int) | int -}}
+{{- end -}}
+{{- add $.ownMemory (mul $count (get $.settings (.setting | default "") | default .bytes | int64)) -}}
+{{- end -}}
+{{- end -}}

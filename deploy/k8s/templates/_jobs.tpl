@@ -19,7 +19,8 @@ kind: Job
 metadata:
   {{- include "hythe.metadata" (dict "root" .root "component" .component "name" $name "annotations" $annotations) | nindent 2 }}
 spec:
-  backoffLimit: {{ .values.backoffLimit }}
+  {{- /* A trial's own servers start at the same time, and their images may take minutes. */}}
+  backoffLimit: {{ ternary 20 .values.backoffLimit .root.Values.dev.enabled }}
   activeDeadlineSeconds: {{ .values.activeDeadlineSeconds }}
   template:
     {{- .pod | nindent 4 }}

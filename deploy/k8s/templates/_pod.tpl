@@ -68,7 +68,8 @@ metadata:
   labels:
     {{- include "hythe.labels" . | nindent 4 }}
 spec:
-  restartPolicy: OnFailure
+  {{- /* A pod that is restarted in its place is deleted at the last failure, and its log with it. */}}
+  restartPolicy: Never
   {{- include "hythe.podSecurity" (dict "user" (.user | default .root.Values.defaults.runAsUser) "group" (.user | default .root.Values.defaults.runAsGroup)) | nindent 2 }}
   {{- include "hythe.pullSecrets" .root | nindent 2 }}
   {{- with .root.Values.defaults.nodeSelector }}

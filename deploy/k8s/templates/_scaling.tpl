@@ -46,16 +46,20 @@ spec:
         {{- toYaml . | nindent 8 }}
   {{- end }}
   triggers:
-    {{- range .facts.lanes }}
+    {{- $settings := include "hythe.settings" . | fromYaml }}
+    {{- range $lane, $its := .facts.lanes }}
+    {{- $slots := get $settings $its.setting | default $its.slots | int }}
+    {{- if $slots }}
     - type: nats-jetstream
-      name: {{ . }}
+      name: {{ $lane }}
       metadata:
         natsServerMonitoringEndpoint: {{ $endpoint | quote }}
         account: {{ $.root.Values.nats.account | quote }}
         stream: IMPORTS
-        consumer: {{ . }}
-        lagThreshold: {{ $.values.keda.lagThreshold | quote }}
+        consumer: {{ $lane }}
+        lagThreshold: {{ int $.values.keda.lagThreshold | default $slots | quote }}
         activationLagThreshold: {{ $.values.keda.activationLagThreshold | quote }}
         useHttps: {{ $.root.Values.nats.monitoringUseHttps | quote }}
+    {{- end }}
     {{- end }}
 {{- end -}}
