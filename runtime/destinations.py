@@ -31,8 +31,12 @@ NEVER = tuple(
         "::/128", "fe80::/10", "fec0::/10", "ff00::/8", "fd00:ec2::/32",
     )
 )  # fmt: skip
-# These carry an IPv4 address that a translator somewhere would reach: NAT64, 6to4, Teredo.
-TRANSLATED = tuple(ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+# These carry an IPv4 address that a translator somewhere would reach: NAT64, 6to4 and its relays (RFC 7526), Teredo.
+TRANSLATED = tuple(
+    ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "192.88.99.0/24")
+)
+# Documentation (RFC 9637), which `ipaddress` of Python 3.11 does not know yet.
+NOT_GLOBAL = ip_network("3fff::/20")
 
 PRIVATE = "private"
 """In a list of exemptions, instead of a network: all that are of private use (RFC 1918, 4193, 6598) or this machine."""
@@ -68,7 +72,7 @@ def is_never_reached(address: Address) -> bool:
 def is_public(address: Address) -> bool:
     """Whether anybody on the internet could be meant by it."""
     is_odd = address.is_multicast or address.is_reserved or address.is_loopback or address.is_link_local
-    return address.is_global and not is_odd and not address.is_private
+    return address.is_global and not is_odd and not address.is_private and address not in NOT_GLOBAL
 
 
 @dataclass(frozen=True, slots=True)

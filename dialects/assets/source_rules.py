@@ -167,7 +167,7 @@ def _check_paging(paging: Paging) -> None:
     if isinstance(paging, PagePaging | OffsetPaging | CursorPaging):
         _check_given("paging.parameter", paging.parameter)
     if isinstance(paging, CursorPaging):
-        _check_given("paging.selector", paging.selector)
+        _check_given("paging.selector", paging.selector.replace(".", " "))
 
 
 def _check_custom(settings: CustomSettings) -> None:

@@ -107,7 +107,7 @@ class PagePaging(_Settings, frozen=True, tag_field="kind", tag="page"):
 
 
 class OffsetPaging(_Settings, frozen=True, tag_field="kind", tag="offset"):
-    """Records are counted from 0; a page with fewer than `size` is the last."""
+    """Records are counted from 0; the page with none is behind the last. A server may give fewer than `size`."""
 
     parameter: str = "offset"
     size_parameter: str = "limit"
@@ -115,10 +115,15 @@ class OffsetPaging(_Settings, frozen=True, tag_field="kind", tag="offset"):
 
 
 class CursorPaging(_Settings, frozen=True, tag_field="kind", tag="cursor"):
-    """Each answer has the cursor of the next one at `selector`; the last one has none there."""
+    """Each answer has the cursor of the next one at `selector`: a text or a number; the last has none, "" or null.
+
+    The first answer must have the member, or another one would look like the end, unless it is `optional`: for servers
+    that leave it out when one page is all.
+    """
 
     parameter: str = "cursor"
     selector: str = "next"
+    optional: bool = False
 
 
 class LinkPaging(_Settings, frozen=True, tag_field="kind", tag="link"):

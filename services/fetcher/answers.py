@@ -38,6 +38,8 @@ class Answer:
         self._parser = ijson.basic_parse_coro(self._events)
         self._silent_bytes = 0
         self.cursor: Any = None
+        self.has_cursor = False
+        """Whether the path of the cursor has led to something, be it null."""
         self.has_records = False
         """Whether the selector has led to something, be it null or an empty array."""
 
@@ -76,6 +78,11 @@ class Answer:
             self._scalar(value)
 
     def _open(self, event: str) -> None:
+        if self._cursor_at and self._path == self._cursor_at:
+            place = ".".join(self._cursor_at)
+            raise SourceError(
+                "SOURCE_INVALID", f'The cursor at "{place}" in the answer is neither a text nor a number.'
+            )
         if event == "start_array" and self._path == self._records_at:
             # Its elements are the records: they stand one deeper, in an array, which has no names.
             self.has_records = True
@@ -94,6 +101,7 @@ class Answer:
     def _scalar(self, value: Any) -> None:
         if self._cursor_at and self._path == self._cursor_at:
             self.cursor = value
+            self.has_cursor = True
         if self._path == self._records_at:
             if value is not None:
                 place = ".".join(self._records_at) or "the document"

@@ -37,6 +37,8 @@ FIRST_RETRY_SECONDS = 5.0
 LAST_RETRY_SECONDS = 300.0
 REMOVE_SECONDS = 20.0
 NO_DELAY = timedelta(0)
+UNKNOWN_TYPE = "unknown"
+"""Of a source that is not read yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Attempt:
         self._heartbeat = Heartbeat(
             store.database, claim, self._progress, self._signals, draining, bounds.drain_seconds, beat_message
         )
-        self.type = "unknown"
+        self.type: str = UNKNOWN_TYPE
 
     async def run(self) -> Ending:
         """Runs it and records how it ended. Only a database that stays away keeps this from returning."""
@@ -103,8 +105,8 @@ class Attempt:
         if source is None:
             raise ImportFailure("SOURCE_MISSING", "The import source is not there any more.")
         self.type = source.type
-        order = self._order(source)
         most_bytes = min(self._bounds.max_bytes, source.max_bytes or self._bounds.max_bytes)
+        order = self._order(source, most_bytes)
         try:
             async with asyncio.timeout(self._bounds.seconds), reading(order, self._signals.check) as lines:
                 await self._landing.land(self._counted(lines, most_bytes))
@@ -113,7 +115,7 @@ class Attempt:
                 "FETCH_LIMIT", f"Reading the source took longer than {self._bounds.seconds:g} s."
             ) from None
 
-    def _order(self, source: StoredSource) -> Order:
+    def _order(self, source: StoredSource, most_bytes: int) -> Order:
         try:
             secrets = read_secrets(self._sealer.unseal(source.sealed_secret)) if source.sealed_secret else Secrets()
         except Unsealable:
@@ -130,6 +132,7 @@ class Attempt:
             frame_bytes=self._bounds.frame_bytes,
             row_bytes=self._bounds.row_bytes,
             memory_bytes=self._bounds.memory_bytes,
+            max_bytes=most_bytes,
             connect_seconds=self._bounds.connect_seconds,
             idle_seconds=self._bounds.idle_seconds,
         )

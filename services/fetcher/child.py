@@ -82,6 +82,7 @@ def rows_of(order: Order) -> Iterable[Mapping[str, Any]]:
         order.authorities,
         order.connect_seconds,
         order.idle_seconds,
+        order.max_bytes,
     )
     rows: Iterable[Mapping[str, Any]] = import_module(READERS[order.type]).read(
         read_settings(order.type, order.settings), order.secrets, way

@@ -7,10 +7,12 @@ import os
 import socket
 import time
 from functools import partial
+from itertools import product
 
 import structlog
 from uuid_utils.compat import uuid7
 
+from dialects.assets.source_settings import FETCHED_TYPES
 from runtime.errors import ServiceError
 from runtime.failpoints import failpoint
 from runtime.jetstream import Delivery, JobQueue, QueueUnavailable
@@ -18,7 +20,7 @@ from runtime.objects import ObjectStore
 from runtime.sealing import Sealer
 from runtime.tracing import Span, span
 from services.fetcher import metrics
-from services.fetcher.attempt import Attempt, Bounds
+from services.fetcher.attempt import UNKNOWN_TYPE, Attempt, Bounds
 from services.fetcher.store import Ending, FetchStore
 from services.importer.engine import slot
 from services.importer.engine.claims import Claim
@@ -50,6 +52,8 @@ class Fetcher:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set, then gives back what is in hand."""
+        for type_, ending in product((UNKNOWN_TYPE, *FETCHED_TYPES), Ending):
+            metrics.FETCHES.labels(type_, ending)
         async with asyncio.TaskGroup() as group:
             for _ in range(self._slots):
                 take = partial(self._take, stop)

@@ -38,6 +38,7 @@ class Order(msgspec.Struct, frozen=True):
     frame_bytes: int
     row_bytes: int
     memory_bytes: int
+    max_bytes: int
     connect_seconds: float
     idle_seconds: float
 

@@ -138,7 +138,10 @@ def _connected(addresses: tuple[str, ...], port: int, seconds: float) -> socket.
 
 
 def begin(connection: Connection, settings: DatabaseSettings) -> None:
-    """The transaction reads only, whatever it is asked. What the server is, it says itself."""
+    """The transaction reads only, whatever it is asked. What the server is, it says itself.
+
+    Its limit is one for the whole reading: the statement lasts until its last row is sent.
+    """
     connection.exec_driver_sql("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     seconds = settings.statement_timeout_seconds
     is_mariadb = connection.dialect.is_mariadb  # type: ignore[attr-defined]

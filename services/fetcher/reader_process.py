@@ -23,6 +23,8 @@ BUFFER_BYTES = 1 << 20
 COMMAND = (sys.executable, "-P", "-m", "services.fetcher.child")
 # Nothing of this process's environment, which has credentials in it.
 ENVIRONMENT = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+KINDS = frozenset(Kind)
+GARBLED = "What reads the source has sent what nobody understands."
 
 
 class Lines(NamedTuple):
@@ -52,44 +54,58 @@ async def reading(order: Order, check: Callable[[], None]) -> AsyncIterator[Asyn
     try:
         if process.stdin is not None:
             process.stdin.write(msgspec.json.encode(order) + b"\n")
-        yield _lines(process, check)
+        yield _lines(process, check, order.frame_bytes + order.row_bytes)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await asyncio.shield(asyncio.ensure_future(process.wait()))
 
 
-async def _lines(process: Process, check: Callable[[], None]) -> AsyncIterator[Lines]:
+async def _lines(process: Process, check: Callable[[], None], most_bytes: int) -> AsyncIterator[Lines]:
     while True:
-        kind, rows, data = await _frame(process, check)
+        kind, rows, data = await _frame(process, check, most_bytes)
         match kind:
             case Kind.LINES:
                 yield Lines(rows, data)
             case Kind.DONE:
                 return
             case Kind.FAILED:
-                raise failure_of(msgspec.json.decode(data, type=Failure))
+                raise failure_of(_told(data))
 
 
-async def _frame(process: Process, check: Callable[[], None]) -> tuple[Kind, int, bytes]:
-    frame = asyncio.ensure_future(_read_frame(process))
+async def _frame(process: Process, check: Callable[[], None], most_bytes: int) -> tuple[Kind, int, bytes]:
+    frame = asyncio.ensure_future(_read_frame(process, most_bytes))
     try:
         while not frame.done():
             await asyncio.wait({frame}, timeout=LOOK_SECONDS)
             check()
         return frame.result()
     except (asyncio.IncompleteReadError, ConnectionError):
-        raise RetryableFailure("READER_CRASHED", "What reads the source stopped in the middle.") from None
+        raise crashed("What reads the source stopped in the middle.") from None
     finally:
         frame.cancel()
 
 
-async def _read_frame(process: Process) -> tuple[Kind, int, bytes]:
+async def _read_frame(process: Process, most_bytes: int) -> tuple[Kind, int, bytes]:
+    """A hostile server may have taken the child over: what it says is not believed, and not kept without bound."""
     stream = process.stdout
     if stream is None:
         raise ConnectionError
     kind, rows, length = HEAD.unpack(await stream.readexactly(HEAD.size))
+    if kind not in KINDS or length > most_bytes:
+        raise crashed(GARBLED)
     return Kind(kind), rows, await stream.readexactly(length) if length else b""
+
+
+def _told(data: bytes) -> Failure:
+    try:
+        return msgspec.json.decode(data, type=Failure)
+    except msgspec.MsgspecError:
+        raise crashed(GARBLED) from None
+
+
+def crashed(message: str) -> RetryableFailure:
+    return RetryableFailure("READER_CRASHED", message)
 
 
 def failure_of(told: Failure) -> ImportFailure | RetryableFailure:

@@ -11,13 +11,14 @@ from services.fetcher.failures import SourceError
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Seconds: until a connection is there, and that one may be silent."""
+    """Seconds: until a connection is there, and that one may be silent. Bytes: of all answers over HTTP, unpacked."""
 
     destinations: Destinations
     allow_http: bool
     authorities: str
     connect_seconds: float = 10
     idle_seconds: float = 60
+    max_bytes: int = 10 << 30
 
     def addresses(self, host: str, port: int) -> tuple[str, ...]:
         """Checked addresses to connect to. Raises SourceError."""

@@ -26,17 +26,24 @@ from services.fetcher.http import Http, url_of
 from services.fetcher.way import Way
 
 MOST_PAGES = 1_000_000
-PIECE_BYTES = 64 << 10
+MOST_EMPTY_PAGES = 1_000
+"""In a row: servers that filter after they have cut the pages may give some."""
 LONGEST_CURSOR = 8_192
 
 
 @dataclass(slots=True)
 class Page:
-    """What was seen of one: its records, the digest of its bytes, its cursor and the URL of the next."""
+    """What was seen of one: its records, the digest of its bytes, its cursor and the URL of the next.
 
+    `number` and `start` are how many pages and records were before it.
+    """
+
+    number: int = 0
+    start: int = 0
     records: int = 0
     digest: bytes = b""
     cursor: Any = None
+    has_cursor: bool = False
     next_url: str = ""
 
 
@@ -56,45 +63,52 @@ class _Reading:
             **credentials(settings.auth, secrets),
         }
         self._seen: set[bytes] = set()
-        self._page = Page()
+        self._digest = b""
+        self._empty_pages = 0
 
     def rows(self) -> Iterator[dict[str, Any]]:
         url: httpx.URL | None = first_url(self._settings)
-        for number in range(MOST_PAGES):
-            if url is None:
-                return
-            self._refuse_loop(url)
-            before = self._page.digest
-            yield from self._records(url)
-            if self._page.records and self._page.digest == before:
-                raise loop("Two pages in a row are the same: the source takes no notice of the paging.")
-            url = next_url(self._settings, url, self._page, number + 1)
-        raise loop(f"The source has more than {MOST_PAGES} pages.")
+        page = Page()
+        while url is not None:
+            self._refuse_known(url)
+            yield from self._records(url, page)
+            self._refuse_endless(page)
+            url = next_url(self._settings, url, page)
+            page = Page(page.number + 1, page.start + page.records)
 
-    def _refuse_loop(self, url: httpx.URL) -> None:
+    def _refuse_endless(self, page: Page) -> None:
+        if page.records and page.digest == self._digest:
+            raise loop("Two pages in a row are the same: the source takes no notice of the paging.")
+        self._digest = page.digest
+        self._empty_pages = 0 if page.records else self._empty_pages + 1
+        if self._empty_pages > MOST_EMPTY_PAGES:
+            raise loop(f"The source has more than {MOST_EMPTY_PAGES} pages without records in a row.")
+        if page.number >= MOST_PAGES:
+            raise loop(f"The source has more than {MOST_PAGES} pages.")
+
+    def _refuse_known(self, url: httpx.URL) -> None:
         digest = hashlib.sha256(str(url).encode()).digest()[:16]
         if digest in self._seen:
             raise loop("The source leads back to a page that was read already.")
         self._seen.add(digest)
 
-    def _records(self, url: httpx.URL) -> Iterator[dict[str, Any]]:
+    def _records(self, url: httpx.URL, page: Page) -> Iterator[dict[str, Any]]:
         settings = self._settings
         cursor = settings.paging.selector if isinstance(settings.paging, CursorPaging) else ""
         answer = Answer(settings.selector, cursor)
-        page = self._page = Page()
         body = settings.body if settings.method == "POST" else None
         with self._http.stream(settings.method, url, headers=self._headers, json=body) as response:
             hashing = hashlib.sha256()
-            for record in answer.read(_hashed(response, hashing)):
+            for record in answer.read(_hashed(self._http.pieces(response), hashing)):
                 page.records += 1
                 yield record
             page.digest = hashing.digest()
-            page.cursor = answer.cursor
+            page.cursor, page.has_cursor = answer.cursor, answer.has_cursor
             page.next_url = response.links.get("next", {}).get("url", "")
 
 
-def _hashed(response: httpx.Response, hashing: Any) -> Iterator[bytes]:
-    for piece in response.iter_bytes(PIECE_BYTES):
+def _hashed(pieces: Iterator[bytes], hashing: Any) -> Iterator[bytes]:
+    for piece in pieces:
         hashing.update(piece)
         yield piece
 
@@ -126,25 +140,35 @@ def first_url(settings: RestSettings) -> httpx.URL:
             return url
 
 
-def next_url(settings: RestSettings, url: httpx.URL, page: Page, number: int) -> httpx.URL | None:
-    """Of the page after this one, which is the `number`th; None: it was the last."""
+def next_url(settings: RestSettings, url: httpx.URL, page: Page) -> httpx.URL | None:
+    """Of the page after this one; None: it was the last. Raises SourceError.
+
+    How many records a page should have says nothing: a server that gives fewer than it is asked for may have more.
+    """
     match settings.paging:
         case NoPaging():
             return None
         case PagePaging() as paging:
-            return url.copy_set_param(paging.parameter, paging.first + number) if page.records else None
+            return url.copy_set_param(paging.parameter, paging.first + page.number + 1) if page.records else None
         case OffsetPaging() as paging:
-            is_full = page.records >= paging.size
-            return url.copy_set_param(paging.parameter, number * paging.size) if is_full else None
+            return url.copy_set_param(paging.parameter, page.start + page.records) if page.records else None
         case CursorPaging() as paging:
-            if page.cursor in (None, "", False):
-                return None
-            cursor = str(page.cursor)
-            if len(cursor) > LONGEST_CURSOR:
-                raise SourceError("SOURCE_INVALID", "The cursor of the next page is too long.")
-            return url.copy_set_param(paging.parameter, cursor)
+            return _at_cursor(url, paging, page)
         case LinkPaging():
             return _linked(url, page.next_url) if page.next_url else None
+
+
+def _at_cursor(url: httpx.URL, paging: CursorPaging, page: Page) -> httpx.URL | None:
+    if not page.has_cursor and not page.number and not paging.optional:
+        why = f'There is no "{paging.selector}" in the first answer: nobody knows whether more pages follow.'
+        raise SourceError("CURSOR_NOT_FOUND", why)
+    # Not by equality: 0 is a cursor.
+    if page.cursor is None or page.cursor is False or page.cursor == "":
+        return None
+    cursor = str(page.cursor)
+    if len(cursor) > LONGEST_CURSOR:
+        raise SourceError("SOURCE_INVALID", "The cursor of the next page is too long.")
+    return url.copy_set_param(paging.parameter, cursor)
 
 
 def _linked(url: httpx.URL, text: str) -> httpx.URL:

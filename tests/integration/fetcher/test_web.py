@@ -25,7 +25,7 @@ def api() -> Iterator[Api]:
     ("path", "settings", "requests"),
     [
         ("/page", {"selector": "data.items", "paging": {"kind": "page"}}, 4),
-        ("/offset", {"paging": {"kind": "offset", "size": 4}}, 2),
+        ("/offset", {"paging": {"kind": "offset", "size": 4}}, 3),
         ("/cursor", {"selector": "items", "paging": {"kind": "cursor", "selector": "meta.next"}}, 3),
         ("/link", {"paging": {"kind": "link"}}, 3),
     ],
@@ -166,6 +166,12 @@ async def test_a_large_answer_is_read_in_little_memory(quay: Quay, api: Api) -> 
 async def test_a_record_without_an_end_ends_the_child_and_nothing_else(quay: Quay, api: Api, body: bytes) -> None:
     api.raw["/large"] = body
     row, _ = await quay.fetch_all("rest", {"url": api.url("/large")}, memory_bytes=300 << 20)
+    assert (row["state"], row["error_code"]) == ("FAILED", "FETCH_LIMIT")
+
+
+async def test_what_becomes_no_row_counts_as_well(quay: Quay, api: Api) -> None:
+    api.raw["/noise"] = b'{"data": [], "noise": [' + b",".join([b"1"] * 100_000) + b"]}"
+    row, _ = await quay.fetch_all("rest", {"url": api.url("/noise"), "selector": "data"}, max_bytes=100_000)
     assert (row["state"], row["error_code"]) == ("FAILED", "FETCH_LIMIT")
 
 

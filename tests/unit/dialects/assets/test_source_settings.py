@@ -96,6 +96,7 @@ def test_unknown_settings_within_others_are_refused_by_name() -> None:
         ("rest", {"paging": {"kind": "page", "size": 5}}, "settings.paging.size"),
         ("rest", {"paging": {"kind": "offset", "size": 0}}, "settings.paging.size"),
         ("rest", {"paging": {"kind": "cursor", "selector": ""}}, "settings.paging.selector"),
+        ("rest", {"paging": {"kind": "cursor", "selector": "."}}, "settings.paging.selector"),
         ("custom", {"reader": ""}, "settings.reader"),
         ("custom", {"options": {"a": "x" * 2_000, "b": ["y" * 2_000] * 8}}, "settings.options"),
     ],
