@@ -10,6 +10,7 @@ WHY = {
     "CHANGED_LATER": "a later import changed it",
     "EDITED": "somebody has edited it",
     "IN_USE": "something that is kept needs it",
+    "VALUE_TAKEN": "another one has its value or identifiers now",
 }
 
 

@@ -15,7 +15,7 @@ from services.importer.assets.mapping_bounds import refuse_large_mapping, refuse
 from services.importer.assets.mapping_plans import Defaults, ReadRule, find_type, plan_mapping
 from services.importer.assets.object_types import REFERENCE, SELECT, STATUS, ObjectAttribute, ObjectType, SchemaState
 from services.importer.assets.schema_changes import plan_changes
-from services.importer.assets.shared_types import refuse_other_identifiers
+from services.importer.assets.shared_types import refuse_moved_labels, refuse_other_identifiers
 from services.importer.assets.sources import ImportSource, SourceSession
 from services.importer.targets.objects.plan import ObjectPlan
 
@@ -33,6 +33,7 @@ async def change_mapping(session: SourceSession, document: Document, read_rule: 
     stored = session.source.document
     named = changes.named_types | types_of(stored)
     state = await session.state(named | external_ids_of(document))
+    await refuse_moved_labels(session, before, state)
     mappings = merged_mappings(state, mappings_of(stored), document.mappings, changes.named_types, named)
     refuse_large_mapping(mappings)
     plan = await asyncio.to_thread(plan_mapping, state, mappings, defaults_of(session.source), read_rule, named)
@@ -44,12 +45,18 @@ async def change_mapping(session: SourceSession, document: Document, read_rule: 
 
 
 async def replan(session: SourceSession, read_rule: ReadRule) -> ObjectPlan:
-    """After a change of what the mapping takes over from its source."""
+    """After a change of what the mapping takes over from its source.
+
+    Raises InvalidArgument INVALID_MAPPING, also where the mapping means another label than when it was made.
+    """
     stored = session.source.document
     named = types_of(stored)
     state = await session.state(named)
     defaults = defaults_of(session.source)
     plan = await asyncio.to_thread(plan_mapping, state, mappings_of(stored), defaults, read_rule, named)
+    if session.source.is_enabled:
+        # A disabled one is looked at when it is enabled, and has no other way until then.
+        await refuse_other_identifiers(session, plan)
     await session.update({"plan": msgspec.to_builtins(plan, str_keys=True)})
     return plan
 

@@ -110,8 +110,8 @@ class ObjectSession(Protocol):
         """Whether it was something else before."""
         ...
 
-    async def revive(self, object_id: int, change: ObjectChange, editor: Editor) -> None:
-        """Makes an object of the row of a removed one."""
+    async def revive(self, object_id: int, change: ObjectChange, editor: Editor) -> bool:
+        """Makes an object of the row of a removed one. False: the row is gone."""
         ...
 
     async def remove(self, object_id: int, editor: Editor) -> None: ...
@@ -157,7 +157,9 @@ class ObjectEdits:
                 object_id, is_there = holder
                 if is_there:
                     raise _known_already(form, object_id)
-                await session.revive(object_id, change, editor)
+                if not await session.revive(object_id, change, editor):
+                    # Retention takes rows of removed objects away without the workspace's lock.
+                    object_id = await session.insert(form.type_id, change, editor)
             edited = await _shown(session, form, workspace_id, object_id)
         _tell("created", edited)
         return edited

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from dialects.assets.source_settings import SourceType
 from services.importer.assets.object_types import ObjectSchema, SchemaChanges, SchemaState
-from services.importer.targets.objects.identities import ForeignIdentity
+from services.importer.targets.objects.identities import ForeignIdentity, ForeignLabel
 
 EmptyValues = Literal["IGNORE", "REMOVE"]
 UnknownValues = Literal["IGNORE", "ADD"]
@@ -115,6 +115,10 @@ class SourceSession(Protocol):
 
     async def foreign_identities(self, type_ids: frozenset[int]) -> Sequence[ForeignIdentity]:
         """How other enabled sources tell the objects of these types apart, in the order of their ids."""
+        ...
+
+    async def foreign_labels(self) -> Sequence[ForeignLabel]:
+        """The labels that other enabled sources of the object schema tell objects apart by."""
         ...
 
     async def has_waiting(self) -> bool:

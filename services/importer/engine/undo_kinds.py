@@ -40,6 +40,8 @@ class UndoKind:
     - `parents`: column -> kind of the row that it refers to, which cannot go before this one.
     - `needed`: a query of row_ids that would be removed and must not be, for what a person has made needs them; in it
       `{rows}` are what is decided so far (engine/undo_plan.py).
+    - `contested`: keeps rows that cannot be restored because others have what they would get back, in what is decided
+      so far. What then is needed by those is its business, too.
     - `revert`: takes out of rows that are kept what no later import has said of them, and out of their later images.
       It leaves `updated_at` alone and is called before anything is handed on, with the names of `over`.
     """
@@ -54,6 +56,7 @@ class UndoKind:
     parents: Mapping[str, str] = field(default_factory=dict)
     attached: Sequence[Attached] = ()
     needed: str | None = None
+    contested: Callable[[Statements], Awaitable[None]] | None = None
     revert: Callable[[Statements], Awaitable[None]] | None = None
 
     @property

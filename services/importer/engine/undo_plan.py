@@ -35,6 +35,7 @@ class Reason(StrEnum):
     CHANGED_LATER = "CHANGED_LATER"
     EDITED = "EDITED"
     IN_USE = "IN_USE"
+    VALUE_TAKEN = "VALUE_TAKEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ async def plan(sql: Statements, kinds: Sequence[UndoKind]) -> dict[UndoKind, int
         found[kind] = await _decide(kind.over(sql), has_later=has_later)
         if kind.needed is not None and found[kind]:
             await _keep(kind.over(sql), kind.needed)
+        if kind.contested is not None:
+            await kind.contested(kind.over(sql))
         for child in kinds:
             for column, parent in child.parents.items():
                 if parent == kind.kind and found[kind]:

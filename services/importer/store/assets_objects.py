@@ -147,9 +147,9 @@ class SqlObjectSession:
             await self._refer(object_id, change)
         return changed
 
-    async def revive(self, object_id: int, change: ObjectChange, editor: Editor) -> None:
+    async def revive(self, object_id: int, change: ObjectChange, editor: Editor) -> bool:
         """It is a person's from now on: what its source has or has not is nothing to it."""
-        await self._write(
+        revived = await self._write(
             object_id,
             "CAST(:members AS jsonb)",
             "label = COALESCE(CAST(:label AS text), ''), missed = 0, source_id = NULL",
@@ -157,7 +157,9 @@ class SqlObjectSession:
             members=change.members,
             label=change.label,
         )
-        await self._refer(object_id, change)
+        if revived:
+            await self._refer(object_id, change)
+        return revived
 
     async def remove(self, object_id: int, editor: Editor) -> None:
         await self._write(object_id, "NULL::jsonb", "missed = 0", editor)

@@ -20,7 +20,12 @@ from services.importer.assets.sources import ImportSource, MappingChange, NewSou
 from services.importer.engine.statements import Statements
 from services.importer.model import LIVE, Kind
 from services.importer.store import assets_types
-from services.importer.targets.objects.identities import ForeignIdentity, foreign_identities
+from services.importer.targets.objects.identities import (
+    ForeignIdentity,
+    ForeignLabel,
+    foreign_identities,
+    foreign_labels,
+)
 
 KEPT_CHANGES = 100
 """Of the mapping of one source."""
@@ -81,8 +86,18 @@ class SqlSourceSession:
         )
 
     async def foreign_identities(self, type_ids: frozenset[int]) -> Sequence[ForeignIdentity]:
-        sql = Statements(self._connection, {}, {"tenant": self._tenant_id, "source": self.source.import_source_id})
-        return await foreign_identities(sql, type_ids)
+        return await foreign_identities(self._statements(), type_ids)
+
+    async def foreign_labels(self) -> Sequence[ForeignLabel]:
+        return await foreign_labels(self._statements())
+
+    def _statements(self) -> Statements:
+        parameters = {
+            "tenant": self._tenant_id,
+            "source": self.source.import_source_id,
+            "schema": self.source.object_schema_id,
+        }
+        return Statements(self._connection, {}, parameters)
 
     async def has_waiting(self) -> bool:
         query = select(imports.c.import_id).where(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from services.importer.targets.objects.plan import ObjectPlan
 from tests.fakes.people import COLLEAGUE, IMPORTER, STRANGER, calling
 from tests.fakes.workspaces import FakeWorkspaces
 from tests.integration.importer.depot import Depot, Type
+from tests.integration.importer.office import eventually
 from tests.integration.importer.workbench import TENANT, Engine
 from tests.integration.serving import connected
 from tests.stack import Database
@@ -235,6 +238,63 @@ async def test_what_takes_the_identifiers_of_a_removed_object_is_meant_by_runs(d
     await depot.imported(host.row(Name="old", Cores=5))
     assert await desk.number("old") == number
     assert await depot.documents() == {"old": {"Name": "old", "Cores": 5}}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_an_undo_gives_nothing_back_that_would_have_the_identifiers_of_another(
+    desk: Desk, is_there: bool
+) -> None:
+    depot, host = desk.depot, desk.host
+    first = await depot.imported(host.row(Name="old", Cores=1), host.row(Name="a"))
+    removing = await depot.imported(host.row(Name="a"), plan=ObjectPlan(types=(host.plan(missing="REMOVE"),)))
+    number = await desk.number("a")
+    await desk.update("a", Name="old")
+    if not is_there:
+        await desk.delete("old")
+    result = await depot.undo(removing)
+    if is_there:
+        assert result.named("kept") == [("object", "old", "VALUE_TAKEN")]
+        assert await depot.documents() == {"old": {"Name": "old"}}
+    else:
+        assert result.counts == {("object", "restored", ""): 1}
+    again = await depot.imported(host.row(Name="old", Cores=5))
+    assert await depot.engine.outcome(again) == {"updated": 1}
+    assert (await desk.number("old") == number) is is_there
+    assert await depot.documents() == {"old": {"Name": "old", "Cores": 5}}
+    await depot.undo(again)
+    await depot.undo(first)
+    assert sorted(await depot.documents()) == (["old"] if is_there else [])
+
+
+async def test_an_undo_gives_no_value_back_that_a_person_has_given_to_another(desk: Desk) -> None:
+    depot, host = desk.depot, desk.host
+    await depot.imported(host.row(Name="a", Serial="1"))
+    undone = await depot.imported(host.row(Name="a", Serial="2", Peer=["c"]), host.row(Name="b"), host.row(Name="c"))
+    await desk.create(Name="mine", Serial="1")
+    result = await depot.undo(undone)
+    assert result.named("kept") == [("object", "a", "VALUE_TAKEN"), ("object", "c", "IN_USE")]
+    assert await depot.documents() == {
+        "a": {"Name": "a", "Serial": "2", "Peer": ["c"]}, "c": {"Name": "c"}, "mine": {"Name": "mine", "Serial": "1"},
+    }  # fmt: skip
+    await depot.assert_references()
+
+
+async def test_an_object_is_made_where_the_row_of_a_removed_one_has_just_gone(desk: Desk) -> None:
+    await desk.depot.imported(desk.host.row(Name="a"))
+    await desk.delete("a")
+    removed = await desk.row("a")
+    async with desk.depot.engine.admin.transaction():
+        # As the retention does, which has not the workspace's lock.
+        await desk.depot.engine.admin.execute("DELETE FROM objects WHERE label = 'a'")
+        making = asyncio.create_task(desk.create(Name="a", Cores="1"))
+        await eventually(partial(has_waiting, desk))
+    made = (await making).row
+    assert (made["key"], made["object_id"] != removed["object_id"]) == (removed["key"], True)
+    assert await desk.depot.documents() == {"a": {"Name": "a", "Cores": 1}}
+
+
+async def has_waiting(desk: Desk) -> bool:
+    return bool(await desk.depot.engine.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
 
 async def test_an_edited_object_belongs_to_its_source_as_before(desk: Desk) -> None:

@@ -128,3 +128,24 @@ async def test_an_object_that_is_rejected_is_not_missing(depot: Depot) -> None:
     await depot.imported(*(host.row(Name=name, Serial=name) for name in "abc"))
     await depot.imported(host.row(Name="a", Serial="a"), host.row(Name="b", Serial="a"))
     assert sorted(await depot.documents()) == ["a", "b"]
+
+
+async def test_what_a_younger_run_has_brought_is_not_missing_in_the_data_of_an_older_one(
+    depot: Depot, host: Type
+) -> None:
+    treat(depot, host, "REMOVE")
+    first = await depot.imported(host.row(Name="a"))
+    again = {"origin": "rerun", "origin_import_id": first}
+    assert "missing_deleted" in await run(depot, host, "b", **again)
+    younger = await depot.imported(host.row(Name="a"), host.row(Name="c"))
+    for origin in (first, await depot.imported(host.row(Name="a"), **again)):
+        old = await depot.imported(host.row(Name="a"), origin="retry", origin_import_id=origin)
+        assert await depot.cautions(old) == {"MISSING_NOT_JUDGED": 1}
+        assert sorted(await depot.documents()) == ["a", "c"]
+    # The re-runs of older data are no younger than what the younger run had read.
+    last = await depot.imported(host.row(Name="c"), origin="rerun", origin_import_id=younger)
+    assert list(await depot.documents()) == ["c"]
+    await depot.undo(younger)
+    assert "missing_deleted" not in await run(depot, host, "a", **again)
+    await depot.undo(last)
+    assert (await run(depot, host, **again))["missing_deleted"]

@@ -115,6 +115,62 @@ async def test_a_restored_object_is_found_by_the_identifiers_of_now(depot: Depot
     assert await depot.engine.outcome(again) == {"unchanged": 1}
 
 
+@pytest.fixture
+async def unique(depot: Depot) -> Type:
+    type_ = await depot.type("Host", Serial={"type": "text", "unique": True}, Peer={"to": "itself", "most": -1})
+    depot.plan = ObjectPlan(types=(type_.plan(),))
+    return type_
+
+
+async def test_a_unique_value_that_a_later_run_has_given_to_another_comes_back_when_that_is_undone(
+    depot: Depot, unique: Type
+) -> None:
+    row = unique.row
+    await depot.imported(row(Name="a", Serial="1"))
+    before = await dump(depot.engine)
+    undone = await depot.imported(row(Name="a", Serial="2", Peer=["c"]), row(Name="c"))
+    later = await depot.imported(row(Name="b", Serial="1"), import_source_id=uuid4())
+    then = await depot.documents()
+    trial = await depot.undo(undone, dry_run=True)
+    assert trial.named("kept") == [("object", "a", "VALUE_TAKEN"), ("object", "c", "IN_USE")]
+    assert {each["by_import_id"] for each in trial.items} == {later}
+    assert (await depot.undo(undone)).counts == trial.counts
+    assert await depot.documents() == then
+    await depot.undo(later)
+    assert await dump(depot.engine) == before
+
+
+async def test_what_is_kept_has_what_another_wanted_back(depot: Depot, unique: Type) -> None:
+    row = unique.row
+    await depot.imported(*(row(Name=name, Serial=name) for name in "abcd"))
+    # Each has what the next one had, and only the first and the last are in the way of somebody.
+    undone = await depot.imported(*(row(Name=name, Serial=chr(ord(name) + 1)) for name in "abcd"))
+    await depot.imported(row(Name="x", Serial="a"), import_source_id=uuid4())
+    then = await depot.documents()
+    assert (await depot.undo(undone)).counts == {("object", "kept", "VALUE_TAKEN"): 4}
+    assert await depot.documents() == then
+
+
+async def test_values_that_a_run_has_exchanged_are_given_back(depot: Depot, unique: Type) -> None:
+    await depot.imported(unique.row(Name="a", Serial="1"), unique.row(Name="b", Serial="2"))
+    before = await depot.documents()
+    undone = await depot.imported(unique.row(Name="a", Serial="2"), unique.row(Name="b", Serial="1"))
+    assert (await depot.undo(undone)).counts == {("object", "restored", ""): 2}
+    assert await depot.documents() == before
+
+
+async def test_an_object_is_not_restored_to_the_new_identifiers_of_another(depot: Depot) -> None:
+    host = await depot.type("Host", Serial="text")
+    by_name, by_serial = ObjectPlan(types=(host.plan(),)), ObjectPlan(types=(host.plan(by=("Serial",)),))
+    await depot.imported(host.row(Name="a", Serial="1"), plan=by_name)
+    undone = await depot.imported(host.row(Name="a", Serial="2"), plan=by_name)
+    later = await depot.imported(host.row(Name="b", Serial="1", by=("Serial",)), plan=by_serial)
+    assert (await depot.undo(undone)).named("kept") == [("object", "a", "VALUE_TAKEN")]
+    await depot.undo(later)
+    again = await depot.imported(host.row(Name="a", Serial="1", by=("Serial",)), plan=by_serial)
+    assert await depot.engine.outcome(again) == {"unchanged": 1}
+
+
 async def test_another_tenants_objects_are_no_business_of_an_undo(depot: Depot, host: Type) -> None:
     import_id = await depot.imported(host.row(Name="a"), host.row(Name="b"))
     await depot.engine.admin.execute("UPDATE objects SET tenant_id = 2 WHERE label = 'b'")
@@ -166,3 +222,41 @@ async def test_the_order_of_undos_makes_no_difference(depot: Depot, host: Type, 
             await depot.undo(made[each])
         assert await dump(depot.engine) == NOTHING
     assert all(end == ends[0] for end in ends)
+
+
+async def assert_unique(depot: Depot, host: Type) -> None:
+    """No two objects that are there have a serial or a name, and the key of each says its name."""
+    documents = [
+        row["document"] for row in await depot.engine.rows("SELECT document FROM objects WHERE document IS NOT NULL")
+    ]
+    for attribute in map(str, (host.id_of("Serial"), host.id_of("Name"))):
+        values = [each[attribute] for each in documents if attribute in each]
+        assert len(set(values)) == len(values)
+    name = str(host.id_of("Name"))
+    assert await depot.engine.rows(
+        "SELECT * FROM objects WHERE document IS NOT NULL AND key IS DISTINCT FROM '[\"' || (document->>%s) || '\"]'",
+        name,
+    ) == []  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_what_is_unique_is_so_after_every_undo(depot: Depot, unique: Type, seed: int) -> None:
+    random = Random(seed)
+    plans = (depot.plan, removing(depot, unique))
+    runs = [
+        await depot.imported(
+            *(
+                unique.row(
+                    Name=name, Serial=random.choice("123456"), Peer=random.sample("abcdef", random.randint(0, 2))
+                )
+                for name in random.sample("abcdef", random.randint(1, 5))
+            ),
+            plan=random.choice(plans),
+            import_source_id=UUID(int=random.randint(1, 2)),
+        )
+        for _ in range(6)
+    ]
+    for each in random.sample(runs, len(runs)):
+        await depot.undo(each)
+        await depot.assert_references()
+        await assert_unique(depot, unique)

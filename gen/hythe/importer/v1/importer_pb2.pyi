@@ -1185,7 +1185,8 @@ class UndoCount(_message.Message):
     """removed, restored or kept."""
     reason: _builtins.str
     """Why rows were kept: SEEN_LATER (a later import has the same row), CHANGED_LATER (a later import changed it),
-    EDITED (a person changed it), IN_USE (another row that is kept needs it). Empty for the others.
+    EDITED (a person changed it), IN_USE (another row that is kept needs it), VALUE_TAKEN (another has what it would
+    get back and only one may have). Empty for the others.
     """
     count: _builtins.int
     def __init__(

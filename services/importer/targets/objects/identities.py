@@ -33,6 +33,17 @@ class ForeignIdentity:
     names: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignLabel:
+    """The label by which another source tells the objects of a type apart, and the attributes that it maps."""
+
+    type_id: int
+    source_id: UUID
+    source_name: str
+    label: int
+    attribute_ids: frozenset[int]
+
+
 def identity_of(type_: TypePlan) -> Identity:
     """As its mapping has it."""
     return Identity(tuple(sorted(type_.identifiers)), type_.ignores_case)
@@ -82,5 +93,29 @@ async def foreign_identities(sql: Statements, type_ids: Iterable[int]) -> Sequen
             Identity(tuple(row.identifiers), row.ignores_case),
             tuple(row.names),
         )
+        for row in found
+    ]
+
+
+async def foreign_labels(sql: Statements) -> Sequence[ForeignLabel]:
+    """Of enabled sources of `:schema` but `:source`, for types whose mappings name no identifiers; by source."""
+    found = await sql.run(
+        """
+        SELECT (m.type->>'type_id')::int AS type_id, s.import_source_id, s.name,
+               (m.type->>'label_attribute')::int AS label,
+               ARRAY(SELECT (a.plan->>'attribute_id')::int FROM jsonb_array_elements(m.type->'attributes') a(plan))
+                   AS attribute_ids
+        FROM import_sources s, LATERAL jsonb_array_elements(s.plan->'types') WITH ORDINALITY m(type, place)
+        WHERE s.tenant_id = :tenant AND s.is_enabled AND s.object_schema_id = :schema
+          AND s.import_source_id <> CAST(:source AS uuid)
+          AND (m.type->>'label_attribute') IS NOT NULL
+          AND NOT s.document->'mapping'->'objectTypeMappings'->(m.place::int - 1)->'attributesMapping'
+                  @> CAST(:explicit AS jsonb)
+        ORDER BY s.import_source_id, m.place
+        """,
+        explicit='[{"externalIdPart": true}]',
+    )
+    return [
+        ForeignLabel(row.type_id, row.import_source_id, row.name, row.label, frozenset(row.attribute_ids))
         for row in found
     ]

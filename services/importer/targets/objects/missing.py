@@ -1,6 +1,7 @@
 """Objects that a source has brought before and does not have any more.
 
-Only a run that has read all of its source can tell. Where something of a type could not be used, nobody knows which of
+Only a run that has read all of its source can tell, and of the time when it did: what an earlier run had read says
+nothing of objects that a younger one has brought. Where something of a type could not be used, nobody knows which of
 its objects that was, and none of them is called missing; nor in a run to which no data was sent at all.
 """
 
@@ -8,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from services.importer.engine.statements import Statements
-from services.importer.engine.target import Tally
+from services.importer.engine.target import Job, Tally
 from services.importer.targets.objects.counters import NO_TYPE, Counter, counted
 from services.importer.targets.objects.merge import keep_images
 from services.importer.targets.objects.plan import ObjectPlan, TypePlan
@@ -28,9 +30,38 @@ class Missing:
     removed: Mapping[int, int]
 
 
-def unjudged_types(plan: ObjectPlan, tally: Tally) -> Sequence[int]:
-    """Types of which something could not be read, as the tally of the reading says."""
-    return [each for each in _treated(plan) if not _is_judged(tally, each)]
+def unjudged_types(plan: ObjectPlan, tally: Tally, *, is_outdated: bool) -> Sequence[int]:
+    """Types of which something could not be read, as the tally of the reading says; of an outdated run, all of them."""
+    return [each for each in _treated(plan) if is_outdated or not _is_judged(tally, each)]
+
+
+async def is_outdated(sql: Statements, job: Job) -> bool:
+    """Whether a younger run of the source has merged, and stands: this one reads again what an earlier one has read.
+
+    Runs are as old as the first of those that they retry or repeat; ids are in the order of time.
+    """
+    if job.origin_import_id is None:
+        return False
+    own = await sql.named({"runs": "i.import_id = :import_id"}).run(_FIRST)
+    younger = """
+        i.import_source_id = CAST(:source AS uuid) AND i.kind = 'import' AND i.state = 'SUCCEEDED'
+        AND i.flip_number IS NOT NULL AND i.undone_at IS NULL AND i.import_id > :mine
+    """
+    mine: UUID = own.scalar_one()
+    found = await sql.named({"runs": younger}).run(_FIRST, mine=mine)
+    return any(each > mine for each in found.scalars())
+
+
+# The first of the runs that each of `runs` retries or repeats; itself where it does neither.
+_FIRST = """
+    WITH RECURSIVE chain AS (
+        SELECT i.import_id AS first_id, i.origin_import_id FROM imports i WHERE i.tenant_id = :tenant AND {runs}
+        UNION ALL
+        SELECT c.origin_import_id, i.origin_import_id
+        FROM chain c LEFT JOIN imports i ON i.tenant_id = :tenant AND i.import_id = c.origin_import_id
+        WHERE c.origin_import_id IS NOT NULL)
+    SELECT DISTINCT first_id FROM chain WHERE origin_import_id IS NULL
+"""
 
 
 def _treated(plan: ObjectPlan) -> Mapping[int, TypePlan]:

@@ -73,7 +73,12 @@ async def rekey(sql: Statements, type_id: int, identity: Identity) -> int:
     Answers how many objects have lost their key because an older one has the same.
     """
     await sql.run('CREATE TEMPORARY TABLE new_keys (object_id bigint, key text COLLATE "C") ON COMMIT DROP')
-    await _make_keys(sql, type_id, identity)
+    values = ", ".join(f"t.document->>'{each}'" for each in identity.identifiers)
+    query = (
+        f"SELECT t.object_id, ARRAY[{values}] FROM objects t "  # noqa: S608  (ids)
+        "WHERE t.tenant_id = :tenant AND t.object_type_id = :type_id AND t.document IS NOT NULL"
+    )
+    await copy_keys(sql, "new_keys", query, identity, type_id=type_id)
     repeated = await sql.run(
         "DELETE FROM new_keys n USING (SELECT key, min(object_id) AS first FROM new_keys GROUP BY key) k "
         "WHERE k.key = n.key AND n.object_id > k.first"
@@ -84,26 +89,27 @@ async def rekey(sql: Statements, type_id: int, identity: Identity) -> int:
         type_id=type_id,
     )
     await sql.run(
-        "UPDATE objects t SET key = n.key FROM new_keys n WHERE t.tenant_id = :tenant AND t.object_id = n.object_id"
+        "UPDATE objects t SET key = n.key FROM new_keys n "
+        "WHERE t.tenant_id = :tenant AND t.object_id = n.object_id AND n.key IS NOT NULL"
     )
     await sql.run("DROP TABLE new_keys")
     return repeated.rowcount
 
 
-async def _make_keys(sql: Statements, type_id: int, identity: Identity) -> None:
-    values = ", ".join(f"t.document->>'{each}'" for each in identity.identifiers)
-    statement, parameters = sql.bound(
-        f"SELECT t.object_id, ARRAY[{values}] FROM objects t "  # noqa: S608  (ids)
-        "WHERE t.tenant_id = :tenant AND t.object_type_id = :type_id AND t.document IS NOT NULL",
-        type_id=type_id,
-    )
+async def copy_keys(sql: Statements, table: str, query: str, identity: Identity, **more: Any) -> None:
+    """Adds the objects of a query to a table(object_id, key, …); where a value is missing the key is null.
+
+    The query has their ids and arrays of their identifiers' values, in the order of the identity; `more` is bound.
+    """
+    statement, parameters = sql.bound(query, **more)
     raw = await sql.connection.get_raw_connection()
     driver: PsycopgConnection[Any] | Any = raw.driver_connection
     result = await sql.connection.stream(statement, parameters, execution_options={"yield_per": ROWS_AT_ONCE})
     async for rows in result.partitions():
         # One command at a time: the rows are here, and the cursor waits on the server.
-        async with driver.cursor() as cursor, cursor.copy("COPY new_keys FROM STDIN (FORMAT BINARY)") as copy:
+        copied = f"COPY {table} (object_id, key) FROM STDIN (FORMAT BINARY)"
+        async with driver.cursor() as cursor, cursor.copy(copied) as copy:
             copy.set_types(["int8", "text"])
             for object_id, texts in rows:
-                if None not in texts:
-                    await copy.write_row((object_id, key_of(texts, ignores_case=identity.ignores_case)))
+                key = None if None in texts else key_of(texts, ignores_case=identity.ignores_case)
+                await copy.write_row((object_id, key))

@@ -20,7 +20,7 @@ from services.importer.targets.objects import merge, references, unique
 from services.importer.targets.objects.catalog import Catalog, load
 from services.importer.targets.objects.counters import Counter, count, tell
 from services.importer.targets.objects.merge import INSERTED, REJECTED, UNCHANGED, UPDATED, Staged
-from services.importer.targets.objects.missing import Missing, treat_missing, unjudged_types
+from services.importer.targets.objects.missing import Missing, is_outdated, treat_missing, unjudged_types
 from services.importer.targets.objects.options import MOST_OPTIONS, add_options
 from services.importer.targets.objects.plan import ObjectPlan
 from services.importer.targets.objects.records import ObjectsRecord
@@ -87,7 +87,7 @@ class _Merge:
 
     def __init__(self, sql: Statements, job: Job, tally: Tally) -> None:
         self._sql = sql
-        self._import_id = job.import_id
+        self._job = job
         self._plan = plan_of(job)
         self._tally = tally
         self._cautions: Cautions = []
@@ -98,7 +98,8 @@ class _Merge:
         staged = await merge.begin(sql)
         catalog = await self._rekey(await self._catalog())
         # What is rejected from here on is there all the same.
-        unjudged = unjudged_types(plan, self._tally)
+        is_old = await is_outdated(sql, self._job)
+        unjudged = unjudged_types(plan, self._tally, is_outdated=is_old)
         for type_id, rows in (await merge.leave_last(sql)).items():
             count(self._tally, type_id, Counter.DUPLICATES, rows)
         has_known = await merge.give_ids(sql, staged)
@@ -112,7 +113,9 @@ class _Merge:
             await merge.change(sql)
             await references.derive(sql, "SELECT object_id FROM merge_known WHERE is_referring")
         await step("looking for missing objects")
-        self._tell_missing(await treat_missing(sql, plan, unjudged), catalog, unjudged)
+        self._tell_missing(await treat_missing(sql, plan, unjudged))
+        if unjudged:
+            self._tell_unjudged(catalog, unjudged, is_old=is_old)
         await step("adding objects")
         await merge.insert_new(sql, plan)
         await references.write_new(sql)
@@ -160,23 +163,26 @@ class _Merge:
             tell(self._tally, type_id, "VALUE_NOT_UNIQUE", f"{name}: {unique.NOT_UNIQUE}")
         names = json.dumps({str(each): catalog.attributes[each].name for each in claimed.attributes})
         query = unique.errors_of_rejected(has_siblings=staged.has_siblings)
-        items = await reject_staged(self._sql, self._import_id, query, names=names, references=list(claimed.references))
+        items = await reject_staged(
+            self._sql, self._job.import_id, query, names=names, references=list(claimed.references)
+        )
         if items < sum(rejected.values()):
             told = "An object of an item was rejected because another has its value; others of the item were imported."
             self._cautions.append(("VALUE_NOT_UNIQUE", told, sum(rejected.values()) - items))
         return items
 
-    def _tell_missing(self, missing: Missing, catalog: Catalog, unjudged: Sequence[int]) -> None:
+    def _tell_missing(self, missing: Missing) -> None:
         for counter, by_type in (
             (Counter.MISSING_UPDATED, missing.updated),
             (Counter.MISSING_DELETED, missing.removed),
         ):
             for type_id, rows in by_type.items():
                 count(self._tally, type_id, counter, rows)
-        if unjudged:
-            names = ", ".join(f'"{catalog.types[each].name}"' for each in unjudged)
-            told = f"Not all data of the source could be used, so no object of {names} was taken for missing."
-            self._cautions.append(("MISSING_NOT_JUDGED", told, 1))
+
+    def _tell_unjudged(self, catalog: Catalog, unjudged: Sequence[int], *, is_old: bool) -> None:
+        why = "A younger run of the source has been merged" if is_old else "Not all data of the source could be used"
+        names = ", ".join(f'"{catalog.types[each].name}"' for each in unjudged)
+        self._cautions.append(("MISSING_NOT_JUDGED", f"{why}, so no object of {names} was taken for missing.", 1))
 
     async def _add_options(self) -> None:
         left_out = await add_options(self._sql, self._plan)

@@ -1,7 +1,7 @@
 """What undo must know of objects. A removed one has its row, so bringing it back is a change like any other.
 
 An object that a later run has seen, changed or referred to stays as it is. Keys stay with their rows: they say who an
-object is, and not what is in it.
+object is, and not what is in it. An object whose old values or identifiers another has by now stays as it is, too.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from schema.assets import objects
 from services.importer.engine.statements import Statements
 from services.importer.engine.undo_kinds import UndoKind
 from services.importer.engine.undo_plan import Action
-from services.importer.targets.objects.catalog import load
-from services.importer.targets.objects.identities import Identity, identities
+from services.importer.targets.objects.contested import keep_contested
 from services.importer.targets.objects.merge import KIND
 from services.importer.targets.objects.references import derive
-from services.importer.targets.objects.rekey import rekey
-from services.importer.targets.objects.stored_plan import stored_plan
+from services.importer.targets.objects.restored_keys import give_keys
 
 # What an object that a person has edited refers to, and so on from there. What runs refer to they have seen.
 _NEEDED = f"""
@@ -51,6 +49,7 @@ UNDO_KINDS: Sequence[UndoKind] = (
         """,
         fixed=("key",),
         needed=_NEEDED,
+        contested=keep_contested,
     ),
 )
 
@@ -61,7 +60,7 @@ async def release(sql: Statements) -> None:
     """References, keys and missed runs, as they are without the undone run."""
     await derive(sql, _SETTLED)
     await _unmiss(sql)
-    await _rekey(sql)
+    await give_keys(sql)
 
 
 async def _unmiss(sql: Statements) -> None:
@@ -80,23 +79,3 @@ async def _unmiss(sql: Statements) -> None:
           AND t.object_id NOT IN ({_SETTLED})
         """  # noqa: S608
     )
-
-
-async def _rekey(sql: Statements) -> None:
-    """Types that have other identifiers since: what was restored may have to be known by those."""
-    found = await sql.run("SELECT plan FROM imports WHERE tenant_id = :tenant AND import_id = :undone")
-    plan = stored_plan(found.scalar_one_or_none())
-    known = {} if plan is None else identities(plan)
-    catalog = await load(sql)
-    keyless = await sql.run(
-        f"SELECT DISTINCT t.object_type_id FROM objects t JOIN ({_SETTLED}) u ON u.object_id = t.object_id "  # noqa: S608
-        "WHERE t.tenant_id = :tenant AND t.key IS NULL AND t.document IS NOT NULL"
-    )
-    without = set(keyless.scalars())
-    for type_id in without | set(known):
-        type_ = catalog.types.get(type_id)
-        if type_ is None or not type_.identifiers:
-            continue
-        now = Identity(type_.identifiers, type_.ignores_case)
-        if type_id in without or known[type_id] != now:
-            await rekey(sql, type_id, now)

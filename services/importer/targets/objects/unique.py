@@ -124,7 +124,7 @@ async def _find_wanted(sql: Statements, attribute_id: int, catalog: Catalog, doc
         JOIN {{staged}} s ON s.ctid = m.source
         LEFT JOIN objects t ON t.tenant_id = :tenant AND t.object_id = m.object_id AND m.is_known
         {"LEFT JOIN merge_answers f ON f.asked = m.asked" if document == WHOLE_DOCUMENT else ""}
-        CROSS JOIN LATERAL {_values(f"({document})->'{attribute_id}'")} v(value)
+        CROSS JOIN LATERAL {values_of(f"({document})->'{attribute_id}'")} v(value)
         WHERE m.object_type_id = ANY(:types) AND v.value IS NOT NULL
         """,  # noqa: S608  (ids and constants)
         types=catalog.owners(attribute_id),
@@ -139,14 +139,15 @@ async def _find_stored(sql: Statements, attribute_id: int, catalog: Catalog) -> 
         SELECT DISTINCT m.source, t.object_id, v.value
         FROM objects t
         LEFT JOIN merge_objects m ON m.object_id = t.object_id AND m.is_known
-        CROSS JOIN LATERAL {_values(f"t.document->'{attribute_id}'")} v(value)
+        CROSS JOIN LATERAL {values_of(f"t.document->'{attribute_id}'")} v(value)
         WHERE t.tenant_id = :tenant AND t.object_type_id = ANY(:types) AND v.value IS NOT NULL
         """,  # noqa: S608
         types=catalog.owners(attribute_id),
     )
 
 
-def _values(value: str) -> str:
+def values_of(value: str) -> str:
+    """The values of an attribute in a document, as a set of texts; of none it has one, which is null."""
     array = f"CASE WHEN jsonb_typeof({value}) = 'array' THEN {value} ELSE jsonb_build_array({value}) END"
     return f"jsonb_array_elements_text({array})"
 
