@@ -44,6 +44,22 @@ def is_ours(item: SchemaItem, _name: str | None, kind: str, reflected: bool, cou
     return not (kind == "table" and reflected and counterpart is None and getattr(item, "schema", None) == "staging")
 
 
+def is_upgrade() -> bool:
+    """Whether migrations are to run, unlike where revisions are made, compared or shown."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return False
+    return True
+
+
+def newer_than_known(migration: MigrationContext) -> str:
+    """The revision of a database that a later release has migrated; empty for any other."""
+    newest = ScriptDirectory.from_config(context.config).get_current_head()
+    later = [one for one in migration.get_current_heads() if one.isdecimal() and int(one) > int(newest or 0)]
+    return max(later, default="")
+
+
 def run_online() -> None:
     settings = load(MigrationSettings)
     engine = create_engine(
@@ -63,6 +79,10 @@ def run_online() -> None:
             compare_server_default=True,
             process_revision_directives=number_revision,
         )
+        if is_upgrade() and (newer := newer_than_known(context.get_context())):
+            # After a rollback: the code runs on tables that later releases have added to, and there is nothing to do.
+            context.config.print_stdout("The database is at %s, which is newer than this release. It stays so.", newer)
+            return
         with context.begin_transaction():
             context.run_migrations()
 

@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import structlog
 import uvloop
+from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -28,7 +29,7 @@ from runtime.interceptors.failures import Envelope, Failures
 from runtime.interceptors.observation import Observation
 from runtime.otlp import start_tracing
 from runtime.settings import Settings
-from runtime.telemetry import configure_logging, start_metrics
+from runtime.telemetry import RPC_UNKNOWN_ERRORS, configure_logging, start_metrics
 
 __all__ = ["Background", "Check", "Envelope", "run", "serve"]
 
@@ -111,6 +112,7 @@ async def serve(
         if stop is None:
             stop = stopped_by_signal(stack)
         stack.callback(start_tracing(name, settings.otlp_endpoint, settings.trace_ratio))
+        count_from_zero(service_names)
         stack.callback(start_metrics(settings.metrics_listen))
         audit.start()
         stack.push_async_callback(audit.stop)
@@ -126,6 +128,13 @@ async def serve(
     for task in tasks:
         task.result()
     log.info("stopped")
+
+
+def count_from_zero(service_names: Sequence[str]) -> None:
+    """Makes the counter that alerts look at for each method: the first error would be no increase otherwise."""
+    for name in service_names:
+        for method in descriptor_pool.Default().FindServiceByName(name).methods:
+            RPC_UNKNOWN_ERRORS.labels(rpc_method=f"{name}/{method.name}")
 
 
 async def start(server: grpc.aio.Server, listen: str) -> None:

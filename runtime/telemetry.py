@@ -40,6 +40,9 @@ RPC_UNKNOWN_ERRORS = Counter(
     "hythe_rpc_server_unknown_errors_total", "Calls that ended with an error nobody named.", ["rpc_method"]
 )
 AUDIT_EVENTS = Counter("hythe_audit_events_total", "Audit events by what became of them.", ["outcome"])
+# What alerts count is there at 0: the first event of a series that begins with it is no increase.
+for _outcome in ("written", "retried", "lost"):
+    AUDIT_EVENTS.labels(outcome=_outcome)
 DEPENDENCY_UP = Gauge("hythe_dependency_up", "Whether the last readiness check passed.", ["check"])
 
 SECRET_NAMES = frozenset(

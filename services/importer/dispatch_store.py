@@ -16,9 +16,11 @@ from sqlalchemy import (
     ColumnElement,
     RowMapping,
     Select,
+    Subquery,
     Update,
     and_,
     delete,
+    exists,
     func,
     or_,
     select,
@@ -30,10 +32,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
 from schema.importer import import_leases, imports, outbox
-from services.importer.model import State
+from services.importer.model import Lane, State
 from services.importer.store.outbox import Topic
 
 RELAY_LOCK = 0x4879_7468_65  # "Hythe"
+IMPORT_OF_ROW = and_(imports.c.tenant_id == outbox.c.tenant_id, imports.c.import_id == outbox.c.import_id)
+IS_IN_FLIGHT = and_(
+    outbox.c.topic == Topic.RUN,
+    or_(
+        imports.c.state == State.RUNNING,
+        and_(imports.c.state == State.QUEUED, outbox.c.stream_sequence.is_not(None)),
+    ),
+)
+"""At the workers: running, or sent and not yet taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +92,18 @@ async def lead(database: Database) -> AsyncIterator[Leadership | None]:
         yield Leadership(connection) if found.scalar_one() else None
 
 
-async def due(connection: AsyncConnection, full: Collection[int], per_tenant: int, limit: int) -> list[Due]:
+async def due(
+    connection: AsyncConnection,
+    full: Collection[int],
+    per_tenant: int,
+    limit: int,
+    fetches_per_tenant: int,
+) -> list[Due]:
     """What is due, at most `per_tenant` of each tenant so that nobody's long queue hides another's first import.
 
     What was sent before comes first, so that no queue hides a lost import of its own tenant. Of the tenants that are
-    `full`, nothing else comes at all.
+    `full`, nothing else comes at all. Of the lane `fetch`, a tenant has no more than `fetches_per_tenant` at the
+    fetchers, with those that come now; what is held back for that hides none of its other imports.
     """
     is_new = outbox.c.dispatch_number == 0
     ranked = (
@@ -96,6 +114,7 @@ async def due(connection: AsyncConnection, full: Collection[int], per_tenant: in
             .label("rank"),
         )
         .where(outbox.c.topic == Topic.RUN, outbox.c.next_at <= func.now(), ~and_(is_new, outbox.c.tenant_id.in_(full)))
+        .where(~is_held_back(fetches_per_tenant))
         .subquery()
     )
     query = (
@@ -117,6 +136,42 @@ async def due(connection: AsyncConnection, full: Collection[int], per_tenant: in
         )
         for row in (await connection.execute(query)).mappings()
     ]
+
+
+def is_held_back(fetches_per_tenant: int) -> ColumnElement[bool]:
+    """Whether a row of the outbox is a fetch that waits for another one of its tenant."""
+    held = _held_fetches(fetches_per_tenant)
+    return exists().where(held.c.tenant_id == outbox.c.tenant_id, held.c.import_id == outbox.c.import_id)
+
+
+def _held_fetches(per_tenant: int) -> Subquery:
+    """Imports of the lane `fetch` that are not sent yet and for which their tenant has no place left."""
+    is_new = outbox.c.dispatch_number == 0
+    order = (is_new, outbox.c.next_at, outbox.c.import_id)
+    waiting = (
+        select(
+            outbox.c.tenant_id,
+            outbox.c.import_id,
+            func.row_number().over(partition_by=outbox.c.tenant_id, order_by=order).label("place"),
+        )
+        .join(imports, IMPORT_OF_ROW)
+        .where(outbox.c.topic == Topic.RUN, outbox.c.lane == Lane.FETCH, outbox.c.next_at <= func.now())
+        .where(imports.c.state == State.QUEUED, outbox.c.stream_sequence.is_(None))
+        .subquery()
+    )
+    sent = (
+        select(outbox.c.tenant_id, func.count().label("fetches"))
+        .join(imports, IMPORT_OF_ROW)
+        .where(outbox.c.lane == Lane.FETCH, IS_IN_FLIGHT)
+        .group_by(outbox.c.tenant_id)
+        .subquery()
+    )
+    return (
+        select(waiting.c.tenant_id, waiting.c.import_id)
+        .outerjoin(sent, sent.c.tenant_id == waiting.c.tenant_id)
+        .where(waiting.c.place + func.coalesce(sent.c.fetches, 0) > per_tenant)
+        .subquery()
+    )
 
 
 async def due_ends(connection: AsyncConnection, per_tenant: int, limit: int) -> list[Telling]:
@@ -186,14 +241,8 @@ async def in_flight(connection: AsyncConnection) -> dict[int, int]:
     """How many imports of each tenant are at the workers: running, or sent and not yet taken."""
     query = (
         select(outbox.c.tenant_id, func.count().label("imports"))
-        .join(imports, and_(imports.c.tenant_id == outbox.c.tenant_id, imports.c.import_id == outbox.c.import_id))
-        .where(
-            outbox.c.topic == Topic.RUN,
-            or_(
-                imports.c.state == State.RUNNING,
-                and_(imports.c.state == State.QUEUED, outbox.c.stream_sequence.is_not(None)),
-            ),
-        )
+        .join(imports, IMPORT_OF_ROW)
+        .where(IS_IN_FLIGHT)
         .group_by(outbox.c.tenant_id)
     )
     return {row.tenant_id: row.imports for row in await connection.execute(query)}

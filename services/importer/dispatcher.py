@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
@@ -78,6 +78,8 @@ class Dispatcher:
         try:
             while not stop.is_set():
                 try:
+                    # Whoever stands by measures, too: what waits is seen when nobody leads, and no old figure stays.
+                    await self.measure()
                     await self._lead(stop)
                 except ServiceError as error:
                     log.warning("dispatching was interrupted", error=str(error))
@@ -115,6 +117,8 @@ class Dispatcher:
                 log.warning("the queue does not answer", error=str(error))
                 check_stream_at, has_more = 0.0, False
                 await wait(stop, self._settings.dispatch_poll_seconds)
+            # After the look, and also when the queue is away: what could be sent and was not is what waits.
+            await self.measure()
             if not has_more:
                 await wait_for_either(stop, self._listener.event, self._settings.dispatch_poll_seconds)
                 # Many triggers in a row are one look.
@@ -129,31 +133,43 @@ class Dispatcher:
         """Looks at everything that is due, once. True when there may be more that could be sent now."""
         async with self._database.transaction(None) as connection:
             in_flight = await dispatch_store.in_flight(connection)
-        full = [tenant_id for tenant_id, count in in_flight.items() if count >= await self._limit_of(tenant_id)]
+        full = await self._full(in_flight)
         async with self._database.transaction(None) as connection:
-            items = await dispatch_store.due(connection, full, per_tenant=PER_TENANT, limit=BATCH)
-        await self._measure()
+            items = await dispatch_store.due(
+                connection, full, PER_TENANT, BATCH, fetches_per_tenant=self._settings.max_running_fetches
+            )
         sent = 0
         for item in items:
             sent += await self._look_at(item, in_flight)
         return sent >= min(PER_TENANT, BATCH)
 
-    async def _measure(self) -> None:
+    async def measure(self) -> None:
+        """Sets the gauges of what waits, once in a while. Raises ServiceError; they tell of nothing then."""
         now = time.monotonic()
         if now - self._measured_at < MEASURE_SECONDS:
             return
         self._measured_at = now
-        async with self._database.transaction(None) as connection:
-            size, lag = await backlog.unfinished(connection)
-            queues = await backlog.queues(connection)
-            rows = await backlog.rows_by_topic(connection)
-        metrics.OUTBOX_SIZE.set(size)
-        metrics.OUTBOX_LAG.set(lag)
-        for lane, queue in queues.items():
+        try:
+            async with self._database.transaction(None) as connection:
+                in_flight = await dispatch_store.in_flight(connection)
+            full = await self._full(in_flight)
+            async with self._database.transaction(None) as connection:
+                found = await backlog.measured(connection, full, self._settings.max_running_fetches)
+        except ServiceError:
+            metrics.forget_backlog()
+            raise
+        metrics.OUTBOX_SIZE.set(found.size)
+        metrics.OUTBOX_LAG.set(found.lag_seconds)
+        metrics.SCHEDULE_LAG.set(found.schedule_lag_seconds)
+        for lane, queue in found.lanes.items():
             metrics.QUEUED.labels(lane).set(queue.imports)
             metrics.QUEUED_SECONDS.labels(lane).set(queue.oldest_seconds)
-        for topic, count in rows.items():
+        for topic, count in found.rows.items():
             metrics.OUTBOX_ROWS.labels(topic).set(count)
+
+    async def _full(self, in_flight: Mapping[int, int]) -> list[int]:
+        """Tenants that have as many imports at the workers as they may."""
+        return [tenant_id for tenant_id, count in in_flight.items() if count >= await self._limit_of(tenant_id)]
 
     async def _limit_of(self, tenant_id: int) -> int:
         """A tenant's cap, asked for once in a while and not for each of its thousand imports."""

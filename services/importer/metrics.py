@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from prometheus_client import Counter, Gauge, Histogram
 
 JOB_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600)
@@ -15,7 +17,10 @@ CHUNK_BYTES = Counter("hythe_import_chunk_bytes", "Bytes of pieces that were tak
 OBJECTS_EDITED = Counter("hythe_objects_edited", "Objects created, updated and deleted by people.", ["action"])
 
 # The dispatcher.
-OUTBOX_LAG = Gauge("hythe_import_outbox_lag_seconds", "Age of the oldest import that no worker was told of yet.")
+OUTBOX_LAG = Gauge(
+    "hythe_import_outbox_lag_seconds",
+    "How long the oldest import waits that no worker was told of, though it might run.",
+)
 OUTBOX_SIZE = Gauge("hythe_import_outbox_size", "Imports that are not finished.")
 QUEUED = Gauge("hythe_import_queued", "Imports of a lane that are queued: sent to it, or kept back by a cap.", ["lane"])
 QUEUED_SECONDS = Gauge(
@@ -37,7 +42,9 @@ TURNS_GIVEN = Counter("hythe_import_turns_given", "Runs that waited and were que
 SCHEDULES_FIRED = Counter(
     "hythe_import_schedules_fired", "Scheduled runs: started, called, failed, skipped.", ["outcome"]
 )
-SCHEDULE_LAG = Gauge("hythe_import_schedule_lag_seconds", "How late the schedule was that fired last.")
+SCHEDULE_LAG = Gauge(
+    "hythe_import_schedule_lag_seconds", "How late the schedule is that is due for longest and has not fired."
+)
 REAPED_OBJECTS = Counter("hythe_reaped_objects", "Removed from the store: upload, report, parts.", ["kind"])
 REAPED_BYTES = Counter("hythe_reaped_bytes", "Bytes of what was removed because nobody asked for it.")
 
@@ -57,3 +64,17 @@ POISON = Counter("hythe_import_poison", "Imports given up after their worker die
 SCANS = Counter("hythe_scans", "Files scanned for malware: clean, file_infected, scanner_unavailable.", ["verdict"])
 SCAN_SECONDS = Histogram("hythe_scan_seconds", "From opening a file to its verdict.", buckets=JOB_BUCKETS)
 BAD_MESSAGES = Counter("hythe_import_bad_messages", "Messages of the queue that are none of ours.")
+
+# What alerts count is there at 0: the first event of a series that begins with it is no increase.
+for _outcome in ("delivered", "again", "given_up"):
+    DELIVERIES.labels(_outcome)
+for _verdict in ("clean", "file_infected", "scanner_unavailable"):
+    SCANS.labels(_verdict)
+
+
+def forget_backlog() -> None:
+    """What waits is not known any more; a figure of before would be taken for one of now."""
+    for gauge in (OUTBOX_LAG, OUTBOX_SIZE, SCHEDULE_LAG):
+        gauge.set(math.nan)
+    for labelled in (QUEUED, QUEUED_SECONDS, OUTBOX_ROWS):
+        labelled.clear()

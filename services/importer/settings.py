@@ -38,6 +38,9 @@ class DispatchSettings(QueueSettings):
     max_running_imports: int = Field(
         4, ge=1, description="Imports of one tenant that run or wait at the workers at once."
     )
+    max_running_fetches: int = Field(
+        2, ge=1, description="Runs of one tenant that are with the fetchers at once; fewer than all of their slots."
+    )
     stream_replicas: int = Field(1, ge=1, le=5, description="Replicas of the job stream.")
     worker_slots: int = Field(16, ge=1, description="Imports that all workers of a lane may hold at once.")
     retention_seconds: float = Field(3_600, gt=0, description="How often old things are removed.")

@@ -65,6 +65,8 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set, then hands over what is in hand at its next chunk."""
+        for ending in Ending:
+            metrics.JOB_DURATION.labels(ending)
         async with asyncio.TaskGroup() as group:
             for lane, count in self._slots.items():
                 for _ in range(count):

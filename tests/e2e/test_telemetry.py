@@ -23,6 +23,7 @@ from tests.stack import LiveStack
 APIS = ("identity", "upload", "importer", "status")
 PROCESSES = (*APIS, "worker", "fetcher")
 FILE_NAME = "a-name-for-nobody.nessus"
+IMPORT_FILE = "hythe.dialects.plextrac.v2.PlextracUpload/ImportFile"
 START_IMPORT = "hythe.dialects.plextrac.v2.PlextracImporter/StartImport"
 
 OBSERVABILITY = (ROOT / "docs" / "observability.md").read_text()
@@ -202,6 +203,24 @@ def test_the_metrics_that_are_promised_are_there_under_their_names_and_units() -
     }
     assert {name: WANTED[name].kind for name in promised} == promised
     assert all(each.name.endswith(UNITS) for each in WANTED.values() if each.kind == "histogram")
+
+
+@pytest.mark.parametrize(
+    ("process", "name", "labels"),
+    [
+        ("importer", "hythe_webhook_deliveries", {"outcome": "given_up"}),
+        ("worker", "hythe_scans", {"verdict": "scanner_unavailable"}),
+        ("worker", "hythe_audit_events", {"outcome": "lost"}),
+        ("worker", "hythe_import_job_duration_seconds", {"outcome": "failed"}),
+        ("fetcher", "hythe_fetches", {"type": "rest", "ending": "failed"}),
+        ("upload", "hythe_rpc_server_unknown_errors", {"rpc_method": IMPORT_FILE}),
+    ],
+)
+def test_what_alerts_count_is_there_before_it_happens(
+    observed: Observed, process: str, name: str, labels: dict[str, str]
+) -> None:
+    samples = metrics_of(observed.stack, process)[name].samples
+    assert any(labels.items() <= sample.labels.items() for sample in samples)
 
 
 @pytest.mark.parametrize("process", PROCESSES)

@@ -198,6 +198,11 @@ class Runs:
             if "/executions/" in each.object_key
         ]
 
+    async def fire(self) -> None:
+        """Whatever is due, to the end of the callbacks."""
+        async with asyncio.TaskGroup() as calls:
+            await self.firing.look(calls)
+
     async def end(self, execution_id: str, state: str = "SUCCEEDED") -> None:
         """As if nobody heard of it: what waits for this end is not told."""
         await self.execute("UPDATE imports SET state = %s, ended_at = now() WHERE import_id = %s", state, execution_id)
@@ -232,7 +237,7 @@ async def opened_runs(database: Database, bucket: Bucket) -> AsyncIterator[Runs]
                 objects,
                 connection,
                 Openings(watch, runs, RULES),
-                Firing(watch, schedules, runs, starts, standings, outbound, poll_seconds=0.05),
+                Firing(watch, schedules, runs, starts, standings, outbound, poll_seconds=0.05, again_seconds=0),
                 outbound,
                 adapter,
                 dispatch,

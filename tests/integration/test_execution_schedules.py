@@ -13,14 +13,18 @@ import grpc
 import pytest
 
 from runtime.errors import Unavailable
+from runtime.outbound import NotAnswered
+from services.importer.assets import firing
+from services.importer.assets.callbacks import CallbackPlaces
 from services.importer.assets.firing import Firing
 from services.importer.assets.starts import Starts
 from services.importer.imports import Thresholds
 from services.importer.store.assets_executions import SqlRunStore
 from services.importer.store.assets_schedules import SqlRunWatch, SqlScheduleSession, SqlScheduleStore
+from services.importer.store.backlog import measured
 from services.importer.store.imports import SqlImportStore
 from tests.fakes.workspaces import HOME
-from tests.integration.execution_api import FILE_KEY, FILED, PULLED, PUSHED, RULES, Runs, opened_runs
+from tests.integration.execution_api import FILE_KEY, FILED, PULLED, PUSHED, RULES, THEIRS, Runs, opened_runs
 from tests.integration.import_api import refusal
 from tests.integration.serving import PUBLIC_URL
 from tests.receiver import Receiver, receiving
@@ -163,11 +167,11 @@ async def test_others_do_not_reach_a_schedule(runs: Runs) -> None:
 
 async def test_a_run_begins_when_its_time_has_come_and_the_next_time_goes_on(runs: Runs) -> None:
     await runs.call("CreateSchedule", FILED, "colleague", payload=daily())
-    await runs.firing.look()
+    await runs.fire()
     assert await imports_of(runs) == []
     due = await make_due(runs)
-    await runs.firing.look()
-    await runs.firing.look()
+    await runs.fire()
+    await runs.fire()
     (run,) = await imports_of(runs)
     assert (run["state"], run["is_scheduled"], run["import_source_id"]) == ("QUEUED", True, FILED)
     assert (run["user_id"], run["user_email"]) == (8, "colleague@example.com")
@@ -181,7 +185,7 @@ async def test_a_run_begins_when_its_time_has_come_and_the_next_time_goes_on(run
 async def test_times_that_were_missed_are_one_run(runs: Runs) -> None:
     await runs.call("CreateSchedule", FILED, payload=daily())
     await make_due(runs, "2 days")
-    await runs.firing.look()
+    await runs.fire()
     assert len(await imports_of(runs)) == 1
     assert (await schedule_row(runs))["next_at"] > datetime.now(UTC)
 
@@ -189,7 +193,7 @@ async def test_times_that_were_missed_are_one_run(runs: Runs) -> None:
 async def test_once_is_over_when_it_has_fired(runs: Runs) -> None:
     made = await runs.call("CreateSchedule", FILED, payload=daily(runFrequency="ONCE"))
     await make_due(runs)
-    await runs.firing.look()
+    await runs.fire()
     shown = await runs.call("GetSchedule", FILED, schedule_id=made["id"])
     assert shown["isActive"] is False
     assert "nextScheduledTime" not in shown
@@ -199,7 +203,7 @@ async def test_once_is_over_when_it_has_fired(runs: Runs) -> None:
 async def test_two_replicas_that_see_it_at_once_begin_one_run(runs: Runs) -> None:
     await runs.call("CreateSchedule", FILED, payload=daily())
     await make_due(runs)
-    await asyncio.gather(*(runs.firing.look() for _ in range(5)))
+    await asyncio.gather(*(runs.fire() for _ in range(5)))
     assert len(await imports_of(runs)) == 1
 
 
@@ -207,7 +211,7 @@ async def test_a_run_that_cannot_begin_stands_in_the_history(runs: Runs) -> None
     await runs.call("CreateSchedule", FILED, payload=daily())
     first = await runs.started(FILED)
     due = await make_due(runs)
-    await runs.firing.look()
+    await runs.fire()
     _, failed = await imports_of(runs)
     assert (failed["state"], failed["error_code"], failed["is_scheduled"]) == ("FAILED", "IN_PROGRESS", True)
     assert failed["ended_at"] is not None
@@ -218,7 +222,7 @@ async def test_a_run_that_cannot_begin_stands_in_the_history(runs: Runs) -> None
     assert row["next_at"] > due
     await runs.end(first)
     await make_due(runs)
-    await runs.firing.look()
+    await runs.fire()
     assert (await schedule_row(runs))["last_error"] == ""
 
 
@@ -226,7 +230,7 @@ async def test_a_file_that_is_gone_is_told_of_too(runs: Runs) -> None:
     await runs.call("CreateSchedule", FILED, payload=daily())
     await runs.objects.delete(runs.objects.object_key(FILE_KEY))
     await make_due(runs)
-    await runs.firing.look()
+    await runs.fire()
     (failed,) = await imports_of(runs)
     assert (failed["state"], failed["error_code"]) == ("FAILED", "FILE_NOT_UPLOADED")
 
@@ -236,7 +240,7 @@ async def test_a_scheduled_run_waits_for_a_place_of_its_workspace(runs: Runs) ->
         await runs.started(await runs.added("database"))
     await runs.call("CreateSchedule", FILED, payload=daily())
     await make_due(runs)
-    await runs.firing.look()
+    await runs.fire()
     run = (await imports_of(runs))[-1]
     assert (run["state"], run["waits"]) == ("QUEUED", True)
 
@@ -250,11 +254,10 @@ async def test_a_death_before_the_commit_loses_no_run(runs: Runs, monkeypatch: p
 
     with monkeypatch.context() as broken:
         broken.setattr(SqlScheduleSession, "note", die)
-        with pytest.raises(asyncio.CancelledError):
-            await runs.firing._fire((await SqlRunWatch(runs.dispatch).due(1))[0])
+        await runs.fire()
     assert await imports_of(runs) == []
     assert (await schedule_row(runs))["next_at"] == due
-    await runs.firing.look()
+    await runs.fire()
     assert len(await imports_of(runs)) == 1
 
 
@@ -263,7 +266,7 @@ async def test_times_pass_without_a_run_while_its_owner_may_not_import(runs: Run
     made = await runs.call("CreateSchedule", FILED, "colleague", payload=daily())
     due = await make_due(runs)
     runs.standings.refusals[1, 8] = refusal
-    await runs.firing.look()
+    await runs.fire()
     assert runs.standings.asked == [(1, 8, HOME.workspace_id)]
     assert await imports_of(runs) == []
     row = await schedule_row(runs)
@@ -271,7 +274,7 @@ async def test_times_pass_without_a_run_while_its_owner_may_not_import(runs: Run
     assert (await runs.call("GetSchedule", FILED, schedule_id=made["id"]))["lastErrorCode"] == refusal
     runs.standings.refusals.clear()
     await make_due(runs)
-    await runs.firing.look()
+    await runs.fire()
     (run,) = await imports_of(runs)
     assert (run["state"], run["user_id"], (await schedule_row(runs))["last_error"]) == ("QUEUED", 8, "")
 
@@ -281,7 +284,7 @@ async def test_a_client_is_not_called_for_an_owner_who_is_disabled(runs: Runs) -
     with receiving() as receiver:
         await runs.call("CreateSchedule", PUSHED, payload=daily(callbackUrl=receiver.url()))
         await make_due(runs)
-        await runs.firing.look()
+        await runs.fire()
         assert body_of(receiver) == []
     assert (await schedule_row(runs))["last_error"] == "OWNER_DISABLED"
 
@@ -290,13 +293,75 @@ async def test_while_nobody_can_say_who_may_import_a_schedule_stays_due(runs: Ru
     await runs.call("CreateSchedule", FILED, payload=daily())
     due = await make_due(runs)
     runs.standings.failure = Unavailable("IDENTITY_UNAVAILABLE", "The identity service does not answer.")
-    await runs.firing.look()
+    await runs.fire()
     row = await schedule_row(runs)
     assert (row["next_at"], row["last_error"], row["fired_at"]) == (due, "", None)
     assert await imports_of(runs) == []
+    assert 1 <= await lateness(runs) < 60
     runs.standings.failure = None
-    await runs.firing.look()
+    await runs.fire()
     assert len(await imports_of(runs)) == 1
+    assert await lateness(runs) == 0
+
+
+async def test_what_was_refused_stays_due_and_hides_nothing(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firing, "BATCH", 1)
+    for source in (FILED, PULLED):
+        await runs.call("CreateSchedule", source, payload=daily())
+    await overdue(runs, FILED, 9)
+    await overdue(runs, PULLED, 5)
+    patient = firing_of(runs)
+    runs.standings.failure = Unavailable("IDENTITY_UNAVAILABLE", "The identity service does not answer.")
+    await look(patient)
+    runs.standings.failure = None
+    await look(patient)
+    await look(patient)
+    assert [run["import_source_id"] for run in await imports_of(runs)] == [PULLED]
+    assert await lateness(runs) >= 9
+    await runs.fire()
+    assert len(await imports_of(runs)) == 2, "whoever leads next begins anew"
+
+
+async def test_the_first_of_each_tenant_is_before_the_second_of_any(runs: Runs) -> None:
+    for source, seconds in ((FILED, 9), (PULLED, 8)):
+        await runs.call("CreateSchedule", source, payload=daily())
+        await overdue(runs, source, seconds)
+    await runs.execute(
+        "INSERT INTO import_schedules (tenant_id, schedule_id, import_source_id, frequency, start_at, next_at, "
+        "user_id, user_email) VALUES (2, gen_random_uuid(), %s, 'DAILY', now(), now() - interval '1 second', 7, 'x')",
+        THEIRS,
+    )
+    watch = SqlRunWatch(runs.dispatch)
+    first, second = await watch.due(2)
+    assert (first.tenant_id, second.tenant_id) == (1, 2)
+    assert [due.tenant_id for due in await watch.due(9, [first.schedule_id])] == [1, 2]
+    assert len(await watch.due(9)) == 3
+
+
+async def overdue(runs: Runs, source: UUID, seconds: int) -> None:
+    await runs.execute(
+        "UPDATE import_schedules SET start_at = date_trunc('second', now()) - interval '3 days', "
+        "next_at = date_trunc('second', now()) - interval '1 second' * %s WHERE import_source_id = %s",
+        *(seconds, source),
+    )
+
+
+def firing_of(runs: Runs) -> Firing:
+    """As in production: what was refused is left for a while."""
+    starts = Starts(SqlImportStore(runs.importer), runs.objects, Thresholds(1_000, 100), RULES)
+    schedules, found = SqlScheduleStore(runs.importer), SqlRunStore(runs.importer)
+    watch = SqlRunWatch(runs.dispatch)
+    return Firing(watch, schedules, found, starts, runs.standings, runs.outbound, poll_seconds=0.02)
+
+
+async def look(duty: Firing) -> None:
+    async with asyncio.TaskGroup() as calls:
+        await duty.look(calls)
+
+
+async def lateness(runs: Runs) -> float:
+    async with runs.dispatch.transaction(None) as connection:
+        return (await measured(connection, [], 2)).schedule_lag_seconds
 
 
 def body_of(receiver: Receiver) -> list[Any]:
@@ -307,7 +372,7 @@ async def test_the_client_of_an_external_source_is_called(runs: Runs) -> None:
     with receiving() as receiver:
         await runs.call("CreateSchedule", PUSHED, payload=daily(callbackUrl=receiver.url()))
         await make_due(runs)
-        await asyncio.gather(runs.firing.look(), runs.firing.look())
+        await asyncio.gather(runs.fire(), runs.fire())
         assert body_of(receiver) == [{"workspaceId": str(HOME.workspace_id), "importsourceId": str(PUSHED)}]
     assert await imports_of(runs) == []
     row = await schedule_row(runs)
@@ -320,11 +385,39 @@ async def test_a_call_without_success_stands_in_the_history(runs: Runs) -> None:
         receiver.answer = lambda _: 500
         await runs.call("CreateSchedule", PUSHED, payload=daily(callbackUrl=receiver.url()))
         await make_due(runs)
-        await runs.firing.look()
+        await runs.fire()
     (failed,) = await imports_of(runs)
     assert (failed["error_code"], failed["error_message"]) == ("CALLBACK_FAILED", "The callback answered 500.")
     row = await schedule_row(runs)
     assert (row["last_error"], row["next_at"] > datetime.now(UTC) + timedelta(hours=1)) == ("CALLBACK_FAILED", True)
+
+
+async def test_a_client_that_does_not_answer_delays_no_other(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_over = asyncio.Event()
+
+    async def hang(*_: object) -> None:
+        await is_over.wait()
+        raise NotAnswered("No answer.")
+
+    monkeypatch.setattr(runs.outbound, "post", hang)
+    monkeypatch.setattr(runs.firing, "_callbacks", CallbackPlaces(in_hand_per_tenant=1))
+    second = await runs.added()
+    for source in (PUSHED, second):
+        await runs.call("CreateSchedule", source, payload=daily(callbackUrl="https://client.example.com/start"))
+    await overdue(runs, PUSHED, 9)
+    async with asyncio.TaskGroup() as calls, asyncio.timeout(10):
+        await runs.firing.look(calls)
+        await runs.call("CreateSchedule", FILED, payload=daily())
+        await overdue(runs, FILED, 1)
+        await overdue(runs, second, 5)
+        await runs.firing.look(calls)
+        assert [run["import_source_id"] for run in await imports_of(runs)] == [FILED]
+        (row,) = await runs.rows("SELECT * FROM import_schedules WHERE import_source_id = %s", second)
+        wait = row["next_at"] - datetime.now(UTC)
+        assert timedelta(0) < wait <= firing.SOON, "it found no room, and lets others go before it"
+        is_over.set()
+    failed = [run["import_source_id"] for run in await imports_of(runs) if run["error_code"] == "CALLBACK_FAILED"]
+    assert failed == [PUSHED]
 
 
 async def test_a_death_during_the_call_is_made_good_by_another(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,12 +430,11 @@ async def test_a_death_during_the_call_is_made_good_by_another(runs: Runs, monke
                 raise asyncio.CancelledError
 
             broken.setattr(runs.outbound, "post", die)
-            with pytest.raises(asyncio.CancelledError):
-                await runs.firing._fire((await SqlRunWatch(runs.dispatch).due(1))[0])
+            await runs.fire()
         row = await schedule_row(runs)
         assert timedelta(0) < row["next_at"] - datetime.now(UTC) <= timedelta(minutes=2)
         await runs.execute("UPDATE import_schedules SET next_at = date_trunc('second', now())")
-        await runs.firing.look()
+        await runs.fire()
         assert len(body_of(receiver)) == 1
     assert await imports_of(runs) == []
 
@@ -350,13 +442,8 @@ async def test_a_death_during_the_call_is_made_good_by_another(runs: Runs, monke
 async def test_the_duty_runs_until_it_is_stopped(runs: Runs) -> None:
     await runs.call("CreateSchedule", FILED, payload=daily())
     await make_due(runs)
-    store = SqlImportStore(runs.importer)
-    starts = Starts(store, runs.objects, Thresholds(1_000, 100), RULES)
-    schedules, found = SqlScheduleStore(runs.importer), SqlRunStore(runs.importer)
-    watch = SqlRunWatch(runs.dispatch)
-    firing = Firing(watch, schedules, found, starts, runs.standings, runs.outbound, poll_seconds=0.02)
     stop = asyncio.Event()
-    task = asyncio.create_task(firing.run(stop))
+    task = asyncio.create_task(firing_of(runs).run(stop))
     async with asyncio.timeout(10):
         while not await imports_of(runs):  # noqa: ASYNC110 - nothing tells us when
             await asyncio.sleep(0.02)

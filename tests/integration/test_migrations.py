@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from io import StringIO
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from psycopg import sql
 from sqlalchemy.exc import OperationalError
 
@@ -61,6 +63,20 @@ def test_revisions_are_counted_in_one_line() -> None:
 def test_running_them_again_changes_nothing(config: Config) -> None:
     command.upgrade(config, "head")
     command.check(config)
+
+
+def test_a_database_that_a_later_release_has_migrated_is_left_alone(config: Config, database: Database) -> None:
+    config.stdout = said = StringIO()
+    with psycopg.connect(database.superuser_url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0999'")
+        command.upgrade(config, "head")
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0999",)]
+        assert "The database is at 0999" in said.getvalue()
+        with pytest.raises(CommandError, match="0999"):
+            command.check(config)
+        connection.execute("UPDATE alembic_version SET version_num = 'elsewhere'")
+        with pytest.raises(CommandError, match="elsewhere"):
+            command.upgrade(config, "head")
 
 
 def test_every_step_can_be_taken_by_itself(empty: Database) -> None:

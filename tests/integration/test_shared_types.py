@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from tests.stack import Database
 from tests.stack import ObjectStore as Bucket
 
 Json = dict[str, Any]
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 @pytest.fixture
@@ -114,3 +117,39 @@ async def test_an_inherited_type_has_an_identity_of_its_own(api: SourceApi) -> N
         other,
         {**wanted, **patch(type_mapping("Server", "servers", mapped("Name"), mapped("Serial", externalIdPart=True)))},
     )
+
+
+async def test_a_label_stays_where_another_source_tells_objects_apart_by_it(api: SourceApi) -> None:
+    by_label = await mapped_source(api, "Register", hosts())
+    other = await mapped_source(api, "Scanner", hosts("Name"))
+    moved = {"schema": document(moved_label())["schema"]}
+    refused = await refusal(api.put(other, moved, patch=True))
+    assert (refused.status, refused.problems) == ("400", ["IDENTIFIERS_DIFFER"])
+    assert '"Register"' in refused.body["message"]
+    # While that one is disabled, it may: and then it has to say what it means.
+    await api.on("UpdateImportSource", by_label, {"isEnabled": False})
+    await api.put(other, moved, patch=True)
+    await api.on("UpdateImportSource", by_label, {"isEnabled": True})
+    refused = await refusal(api.on("UpdateImportSource", by_label, {"dateFormat": "dd.MM.yyyy"}))
+    assert (refused.reason, refused.problems) == ("INVALID_MAPPING", ["IDENTIFIERS_DIFFER"])
+    assert len(set(map(tuple, (await identifiers(api)).values()))) == 1
+    await api.put(by_label, patch(hosts("Name")), patch=True)
+    await api.on("UpdateImportSource", by_label, {"dateFormat": "dd.MM.yyyy"})
+
+
+def moved_label() -> Json:
+    return object_type("Host", attribute("Name", label=False), attribute("Serial", label=True))
+
+
+async def test_operations_say_how_to_find_sources_that_differ(api: SourceApi) -> None:
+    await mapped_source(api, "Register", hosts("Serial"))
+    scanner = await mapped_source(api, "Scanner", hosts("Serial"))
+    (query,) = re.findall(r"```sql\n(WITH mapped.*?)```", OPERATIONS.read_text(), re.DOTALL)
+    assert await api.rows(query) == []
+    await api.execute(
+        "UPDATE import_sources SET plan = jsonb_set(plan, '{types,0,ignores_case}', 'true') WHERE name = %s", "Scanner"
+    )
+    (row,) = await api.rows(query)
+    assert (row["source"], row["other"], row["object_type"]) == ("Register", "Scanner", "Host")
+    await api.on("UpdateImportSource", scanner, {"isEnabled": False})
+    assert await api.rows(query) == []

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, Select, any_, delete, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.database import Database
@@ -110,11 +110,25 @@ class SqlRunWatch:
     def __init__(self, dispatch: Database) -> None:
         self._dispatch = dispatch
 
-    async def due(self, limit: int) -> list[Due]:
+    async def due(self, limit: int, without: Collection[UUID] = ()) -> list[Due]:
+        """What is due and not in `without`, the first of each tenant before the second of any."""
+        columns = (import_schedules.c.tenant_id, import_schedules.c.schedule_id, import_schedules.c.next_at)
+        order = (import_schedules.c.next_at, import_schedules.c.schedule_id)
+        rank = func.row_number().over(partition_by=import_schedules.c.tenant_id, order_by=order)
+        # One parameter, however many there are.
+        left = literal(list(without), ARRAY(import_schedules.c.schedule_id.type))
+        ranked = (
+            select(*columns, rank.label("rank"))
+            .where(
+                import_schedules.c.is_active,
+                import_schedules.c.next_at <= func.now(),
+                ~(import_schedules.c.schedule_id == any_(left)),
+            )
+            .subquery()
+        )
         query = (
-            select(import_schedules.c.tenant_id, import_schedules.c.schedule_id, import_schedules.c.next_at)
-            .where(import_schedules.c.is_active, import_schedules.c.next_at <= func.now())
-            .order_by(import_schedules.c.next_at)
+            select(ranked.c.tenant_id, ranked.c.schedule_id, ranked.c.next_at)
+            .order_by(ranked.c.rank, ranked.c.next_at)
             .limit(limit)
         )
         async with self._dispatch.transaction(None) as connection:

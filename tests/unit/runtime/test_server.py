@@ -538,6 +538,13 @@ async def test_metrics_count_calls_by_method_and_status(running: Running) -> Non
     )
 
 
+async def test_what_alerts_count_is_there_before_it_happens(running: Running) -> None:
+    text = await asyncio.to_thread(running.metrics)
+    for method in ("hythe.identity.v1.IdentityService/RotateApiKey", "hythe.status.v1.StatusService/WatchImport"):
+        assert f'hythe_rpc_server_unknown_errors_total{{rpc_method="{method}"}} 0.0' in text
+    assert 'hythe_audit_events_total{outcome="lost"} ' in text
+
+
 async def test_a_background_task_starts_with_the_server_and_ends_after_the_calls() -> None:
     running = Running()
     states: list[str] = []
